@@ -1,0 +1,344 @@
+package shed
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/seawall-go/seawall"
+)
+
+// Permit is a seat inside. Every Permit must be released, once; a second
+// release does nothing. The zero Permit holds no seat.
+//
+// A Permit must not be copied after it has been received (go vet tells).
+type Permit struct {
+	ticket ticket
+	done   atomic.Bool
+}
+
+// Release gives the seat back. The time since the Permit was received is a
+// sample for the law.
+func (p *Permit) Release() { p.end(false) }
+
+// Drop gives the seat back without a sample: the work was cut short, or its
+// duration says nothing about the backend.
+func (p *Permit) Drop() { p.end(true) }
+
+func (p *Permit) end(dropped bool) {
+	if p.ticket.s != nil && !p.done.Swap(true) {
+		p.ticket.s.release(&p.ticket, dropped)
+	}
+}
+
+// ticket is a Permit without its guard: the middleware's form.
+type ticket struct {
+	s      *Shedder // nil: nothing to give back
+	start  int64    // when the seat was taken; 0 if not sampled
+	shard  uint32
+	tick   uint32
+	flags  uint32
+	shadow bool // a dry run let it in: it has no seat
+}
+
+// Acquire asks for a seat. If none is free it waits in the order of priority
+// and user, as long as the priority's wait allows and ctx is not done. The
+// error is a *seawall.Rejection. Admitting and releasing costs about 60 ns,
+// refusing 20 ns, neither allocates.
+func (s *Shedder) Acquire(ctx context.Context, c seawall.Class) (Permit, error) {
+	t, rej := s.acquire(ctx, &c, true)
+	if rej != nil {
+		return Permit{}, rej
+	}
+	return Permit{ticket: t}, nil
+}
+
+// TryAcquire is Acquire without waiting.
+func (s *Shedder) TryAcquire(c seawall.Class) (Permit, error) {
+	t, rej := s.acquire(context.Background(), &c, false)
+	if rej != nil {
+		return Permit{}, rej
+	}
+	return Permit{ticket: t}, nil
+}
+
+func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (ticket, *seawall.Rejection) {
+	g := s.gate.Load()
+	if c.Exempt {
+		s.exempt.Add(1)
+		s.observe(ctx, g, c, event{outcome: seawall.Admitted})
+		return ticket{}, nil
+	}
+	r := g.epochs.rank(c.Priority, c.User)
+	level := r.level()
+	below := level >= g.floor
+	t := ticket{s: s, shard: pick(len(s.shards))}
+	sh := &s.shards[t.shard]
+	add := uint64(1)
+	if below {
+		add = 1<<32 | 1
+	}
+	seq := uint32(sh.offered[level].Add(add))
+	sampled := (seq-1)&g.mask == 0
+	if sampled {
+		t.start = s.now()
+		if t.start >= s.due.Load() {
+			s.tick(ctx, t.start)
+			g = s.gate.Load()
+			// A floor of before a pause must not refuse the first who comes
+			// after it.
+			if now := level >= g.floor; now != below {
+				below = now
+				sh.offered[level].Add(signed(below))
+			}
+		}
+		sh.met.Add(uint64(s.n.Load())<<countBits | 1)
+	}
+	if below {
+		return s.refuse(ctx, g, c, seq, event{})
+	}
+	if s.waiters.Load() == 0 {
+		for n := s.n.Load(); n < g.limit; n = s.n.Load() {
+			if s.n.CompareAndSwap(n, n+1) {
+				if s.gate.Load().closed {
+					// Close may not have seen this seat taken.
+					s.giveSeat()
+					return s.refuse(ctx, s.gate.Load(), c, seq, event{})
+				}
+				if sampled {
+					s.note(&t, sh, g, n+1)
+				}
+				s.observe(ctx, g, c, event{outcome: seawall.Admitted})
+				return t, nil
+			}
+		}
+	}
+	sh.blocked.Add(1)
+	limit := g.cfg.waitOf(c.Priority)
+	if !wait || limit <= 0 || g.dry {
+		s.slow[r.class()].full.Add(1)
+		return s.refuse(ctx, g, c, seq, event{})
+	}
+	return s.wait(ctx, g, c, r, t, seq, limit)
+}
+
+// signed is +1 or -1 in the upper half of shard.offered.
+func signed(up bool) uint64 {
+	if up {
+		return 1 << 32
+	}
+	return ^uint64(1<<32) + 1
+}
+
+// note makes an admitted request a sample.
+func (s *Shedder) note(t *ticket, sh *shard, g *gate, n int64) {
+	t.tick = g.tick
+	if n <= g.eligible {
+		t.flags |= eligible
+	}
+	if n <= g.proven {
+		t.flags |= proven
+	}
+	sh.ring[g.tick%ringSlots].admit(t.flags)
+	if n > sh.nMax.Load() {
+		sh.nMax.Store(n) // a lost race costs one of two maxima
+	}
+}
+
+// wait joins the queue. A newcomer who is better than the worst inside takes
+// its place when there is no room.
+func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t ticket, seq uint32, limit time.Duration) (ticket, *seawall.Rejection) {
+	if t.start == 0 {
+		t.start = s.now()
+	}
+	began := t.start
+	slow := &s.slow[r.class()]
+	w, ok := s.enqueue(r, g)
+	if !ok {
+		slow.full.Add(1)
+		return s.refuse(ctx, g, c, seq, event{})
+	}
+	slow.waited.Add(1)
+	if w.timer == nil {
+		w.timer = time.NewTimer(limit)
+	} else {
+		w.timer.Reset(limit)
+	}
+	var v verdict
+	gaveUp, timedOut := false, false
+	select {
+	case v = <-w.ready:
+	case <-w.timer.C:
+		timedOut = s.leave(w)
+		if !timedOut {
+			v = <-w.ready // told in the same moment
+		}
+	case <-ctx.Done():
+		gaveUp = true
+		if !s.leave(w) {
+			v = <-w.ready
+			if v == granted {
+				s.giveSeat()
+			}
+		}
+	}
+	w.timer.Stop()
+	s.pool.Put(w)
+
+	now := s.now()
+	waited := time.Duration(now - began)
+	slow.waitNanos.Add(uint64(waited))
+	if now >= s.due.Load() {
+		s.tick(ctx, now)
+	}
+	g = s.gate.Load()
+	switch {
+	case gaveUp:
+		slow.left.Add(1)
+		return s.gone(ctx, g, c, waited)
+	case timedOut:
+		slow.expired.Add(1)
+		return s.refuse(ctx, g, c, seq, event{wait: waited})
+	case v == granted:
+		slow.granted.Add(1)
+		t.start = now
+		s.note(&t, &s.shards[t.shard], g, s.n.Load())
+		s.observe(ctx, g, c, event{outcome: seawall.Admitted, wait: waited})
+		return t, nil
+	default:
+		slow.evicted.Add(1)
+		return s.refuse(ctx, g, c, seq, event{wait: waited})
+	}
+}
+
+// enqueue reports false when everybody inside is better and there is no room.
+func (s *Shedder) enqueue(r rank, g *gate) (*waiter, bool) {
+	w := s.pool.Get().(*waiter)
+	w.rank = r
+	s.queueMu.Lock()
+	defer s.queueMu.Unlock()
+	if int64(s.queue.len()) >= 8*g.limit+16 {
+		worst := s.queue.peekWorst()
+		if r >= worst.rank {
+			s.pool.Put(w)
+			return nil, false
+		}
+		s.queue.remove(worst)
+		worst.ready <- evicted
+	}
+	s.queue.push(w)
+	s.waiters.Store(int32(s.queue.len()))
+	s.grantLocked() // a seat may have fallen free before anybody was seen waiting
+	return w, true
+}
+
+// leave takes w out of the queue; false means it was told already.
+func (s *Shedder) leave(w *waiter) bool {
+	s.queueMu.Lock()
+	defer s.queueMu.Unlock()
+	removed := s.queue.remove(w)
+	s.waiters.Store(int32(s.queue.len()))
+	return removed
+}
+
+// grant fills free seats from the queue.
+func (s *Shedder) grant() {
+	if s.waiters.Load() == 0 {
+		return
+	}
+	s.queueMu.Lock()
+	s.grantLocked()
+	s.queueMu.Unlock()
+}
+
+func (s *Shedder) grantLocked() {
+	limit := s.gate.Load().limit // not an earlier one: Close may have come between
+	for s.queue.len() > 0 {
+		n := s.n.Load()
+		if n >= limit {
+			break
+		}
+		if s.n.CompareAndSwap(n, n+1) {
+			s.queue.popBest().ready <- granted
+		}
+	}
+	if s.gate.Load().closed {
+		for w := s.queue.popBest(); w != nil; w = s.queue.popBest() {
+			w.ready <- closed
+		}
+	}
+	s.waiters.Store(int32(s.queue.len()))
+}
+
+// giveSeat passes a seat to the best who waits, without n dipping, or frees it.
+func (s *Shedder) giveSeat() {
+	if s.waiters.Load() > 0 {
+		s.queueMu.Lock()
+		if s.n.Load() <= s.gate.Load().limit {
+			if w := s.queue.popBest(); w != nil {
+				w.ready <- granted
+				s.waiters.Store(int32(s.queue.len()))
+				s.queueMu.Unlock()
+				return
+			}
+		}
+		s.n.Add(-1)
+		s.queueMu.Unlock()
+	} else {
+		s.n.Add(-1)
+	}
+	// Somebody may have begun to wait between the look and the return.
+	if s.waiters.Load() > 0 {
+		s.grant()
+	}
+	if s.gate.Load().closed {
+		s.signalIdle()
+	}
+}
+
+// release ends a request. Without a client, or cut short, it is no sample.
+func (s *Shedder) release(t *ticket, dropped bool) {
+	if t.shadow {
+		s.shadows.Add(-1)
+		return
+	}
+	sh := &s.shards[t.shard]
+	if !dropped {
+		sh.done.Add(1)
+	}
+	s.giveSeat()
+	if t.start == 0 {
+		return
+	}
+	now := s.now()
+	g := s.gate.Load()
+	c := &sh.ring[t.tick%ringSlots]
+	fresh := g.tick-t.tick < ringAge
+	if dropped {
+		if fresh {
+			c.retract(t.flags)
+		}
+	} else {
+		took := now - t.start
+		units := uint64(took) >> unitShift
+		sh.returned.Add(units<<countBits | 1)
+		if fresh {
+			c.giveBack(t.flags, units, took < g.early)
+		}
+	}
+	if now >= s.due.Load() {
+		s.tick(context.Background(), now)
+	}
+}
+
+// gone is the answer to a request whose context ended while it waited.
+func (s *Shedder) gone(ctx context.Context, g *gate, c *seawall.Class, waited time.Duration) (ticket, *seawall.Rejection) {
+	reason := seawall.Expired
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		reason = seawall.DeadlineExceeded
+	}
+	rej := &seawall.Rejection{Component: component, Name: g.cfg.Name, Reason: reason, Cause: context.Cause(ctx)}
+	s.observe(ctx, g, c, event{outcome: seawall.Rejected, reason: reason, wait: waited})
+	return ticket{}, rej
+}

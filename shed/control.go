@@ -1,0 +1,125 @@
+package shed
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/seawall-go/seawall"
+)
+
+// The controls an operator has.
+const (
+	controlLimit  = "limit"
+	controlDryRun = "dry_run"
+)
+
+type overrides struct {
+	set [2]override
+}
+
+type override struct {
+	on     bool
+	value  float64 // limit, or 0 and 1 for dry_run
+	until  time.Time
+	by     string
+	why    string
+	string string
+}
+
+func (o *overrides) expire(now time.Time) {
+	for i := range o.set {
+		if o.set[i].on && !o.set[i].until.IsZero() && !now.Before(o.set[i].until) {
+			o.set[i] = override{}
+		}
+	}
+}
+
+func (o *overrides) limit() float64 {
+	if o.set[0].on {
+		return o.set[0].value
+	}
+	return 0
+}
+
+func (o *overrides) dryRun() (value, ok bool) { return o.set[1].value != 0, o.set[1].on }
+
+// Controls lists what Override may set: "limit" pins the number of requests
+// inside, "dry_run" is on or off.
+func (s *Shedder) Controls() []seawall.Control {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.gate.Load()
+	s.publish(g.cfg, s.now()) // what has expired is no longer in force
+	g = s.gate.Load()
+	limit := seawall.Control{
+		Name: controlLimit, Help: "pin the number of requests inside at once",
+		Value: strconv.FormatInt(g.limit, 10),
+	}
+	dry := seawall.Control{
+		Name: controlDryRun, Help: "decide and count, but refuse nobody",
+		Value: onOff(g.dry), Options: []string{"on", "off"},
+	}
+	for i, c := range []*seawall.Control{&limit, &dry} {
+		c.Overridden, c.Until = s.overrides.set[i].on, s.overrides.set[i].until
+	}
+	return []seawall.Control{limit, dry}
+}
+
+// Override sets one of Controls. It implements seawall.Controllable.
+func (s *Shedder) Override(_ context.Context, o seawall.Override) error {
+	if o.For < 0 {
+		return fmt.Errorf("seawall/shed: override of %s: For must not be negative (got %v)", o.Control, o.For)
+	}
+	next := override{on: o.Value != "", by: o.By, why: o.Why, string: o.Value}
+	if o.For > 0 {
+		next.until = s.base.Add(time.Duration(s.now()) + o.For)
+	}
+	s.mu.Lock()
+	cfg := s.gate.Load().cfg
+	i, err := next.parse(o, cfg)
+	if err == nil {
+		if !next.on {
+			next = override{}
+		}
+		s.overrides.set[i] = next
+		s.publish(cfg, s.now())
+	}
+	s.mu.Unlock()
+	s.grant()
+	return err
+}
+
+func (v *override) parse(o seawall.Override, cfg *Config) (int, error) {
+	switch o.Control {
+	case controlLimit:
+		if v.on {
+			n, err := strconv.Atoi(o.Value)
+			if err != nil || n < cfg.MinLimit || n > cfg.MaxLimit {
+				return 0, fmt.Errorf("seawall/shed: override of limit must be a number from MinLimit, %d, to MaxLimit, %d (got %.32q)",
+					cfg.MinLimit, cfg.MaxLimit, o.Value)
+			}
+			v.value = float64(n)
+		}
+		return 0, nil
+	case controlDryRun:
+		switch o.Value {
+		case "on":
+			v.value = 1
+		case "off", "":
+		default:
+			return 0, fmt.Errorf("seawall/shed: override of dry_run must be on or off (got %.32q)", o.Value)
+		}
+		return 1, nil
+	default:
+		return 0, fmt.Errorf("seawall/shed: no control %.32q (there are limit and dry_run)", o.Control)
+	}
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}

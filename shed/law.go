@@ -1,0 +1,235 @@
+package shed
+
+import "math"
+
+// The law decides, once a tick, how many requests may be inside (the limit)
+// and who is refused at the door (the floor). It is made of pure functions of
+// the state and of what was counted since the last tick, so that a simulator
+// can drive it. docs/decisions.md tells which scenario each rule is there for.
+//
+// Three facts carry it:
+//
+//   - Little's law ties throughput X, latency R and concurrency n: X = n/R.
+//     While seats are free R is constant and X grows with n; beyond the
+//     capacity W it is the other way round. The knee is W = X * B, where X is
+//     the throughput under saturation and B the latency without a queue (the
+//     baseline).
+//   - Only a latency taken at a concurrency known to be harmless tells about
+//     B, and only one taken at a raised concurrency about the queue.
+//   - The best concurrency follows the size of a backend, not its speed. When
+//     everything takes four times as long, the limit stays and B is corrected.
+
+// tick is the nominal time between two steps, in seconds.
+const tick = 0.05
+
+// window is what was counted since the last step. Rates and sums of samples
+// are scaled to all requests where that matters.
+type window struct {
+	now, dt float64 // seconds
+
+	offered  [levels]float32 // arrivals by level
+	arrivals float64
+	blocked  float64 // arrivals that met the floor, a full house or a queue
+	done     float64 // completions whose client was still there
+	nMean    float64 // mean number inside
+	nMax     float64
+	waiting  float64 // requests in the wait queue now
+
+	samples float64 // completions sampled
+	sumR    float64 // their latencies, in seconds
+
+	cohorts []sample // baseline samples of cohorts that are complete
+	judged  float64  // proven requests that are two baselines old
+	late    float64  // those of them that had not returned by then
+}
+
+// sample is one cohort's worth of baseline latencies: count, sum, sum of
+// squares.
+type sample struct{ n, sum, squares float64 }
+
+// bounds are what the configuration, or an operator, says about the limit.
+type bounds struct {
+	min, max float64
+	budget   float64 // seconds
+	pinned   float64 // > 0: the operator's limit
+}
+
+// state is all the law remembers. It is a value: step returns the next one.
+type state struct {
+	base baseline
+	calm calmness
+	sat  saturation
+	hunt hunt
+	door door
+
+	phase phase
+	limit float64
+	knee  float64 // 0: not known
+
+	// gates for samples, in requests inside
+	eligible, proven float64
+}
+
+// phase is what the law is doing about the limit.
+type phase uint8
+
+const (
+	open     phase = iota // nobody is refused
+	climb                 // no baseline yet: the limit follows throughput
+	converge              // the knee is being computed
+	hold                  // the knee stands; probing for more
+)
+
+var phaseNames = [...]string{"open", "climb", "converge", "hold"}
+
+func (p phase) String() string { return phaseNames[p] }
+
+// firstGate is how many may be inside before anything is known, until there
+// have been provenSamples baseline samples; then smallGate is enough.
+const (
+	firstGate     = 64
+	smallGate     = 32
+	provenSamples = 100
+)
+
+func newState(b bounds) state {
+	s := state{phase: open}
+	s.limit = clamp(firstGate, b.min, b.max)
+	s.door.floor = allLevels
+	s.eligible = 16
+	return s
+}
+
+// step is the law: the state after a window.
+func step(s state, w *window, b bounds) state {
+	if !(w.dt > 0) {
+		return s
+	}
+	s.sat = s.sat.step(w)
+	s.calm = s.calm.step(w, &s.base, s.sat.now)
+	s.base = s.base.step(w, s.sat.now)
+	s.eligible, s.proven = s.sampleGates()
+	s = s.stepLimit(w, b)
+	s.door = s.door.step(w, s.sat, s.limit)
+	return s
+}
+
+// sampleGates says up to which concurrency a request speaks about the
+// baseline, and up to which its lateness is news.
+func (s *state) sampleGates() (eligible, proven float64) {
+	switch {
+	case s.knee > 0:
+		eligible = max(0.8*s.knee, 1.2*s.calm.n)
+	case s.base.count < 32:
+		eligible = max(16, 1.5*s.calm.nSlow)
+	default:
+		eligible = 1.2 * s.calm.n
+	}
+	proven = max(1.2*s.calm.n, min(s.calm.peak, 1.6*s.calm.n))
+	return max(eligible, 4), proven
+}
+
+// calmness remembers what traffic was like while there was no overload.
+type calmness struct {
+	now   bool
+	n     float64 // mean number inside
+	peak  float64 // largest
+	nSlow float64 // mean of 2 s, whenever not saturated
+
+	// exponential sums over 0.2 s
+	samples, sumR, done, area float64
+}
+
+// step asks whether there is any evidence of a queue: latency tells of it one
+// latency late, the number inside at once. With too few samples to know a
+// baseline, what is not saturated is calm.
+func (c calmness) step(w *window, base *baseline, saturated bool) calmness {
+	keep := math.Exp(-w.dt / 0.2)
+	c.samples = c.samples*keep + w.samples
+	c.sumR = c.sumR*keep + w.sumR
+	c.done = c.done*keep + w.done
+	c.area = c.area*keep + w.nMean*w.dt
+	if !saturated {
+		c.nSlow += (w.nMean - c.nSlow) * (1 - math.Exp(-w.dt/2))
+	}
+	c.now = !saturated
+	if !base.usable() {
+		// Nothing to compare with: a full house may be one that queues.
+		c.now = c.now && w.blocked == 0
+	} else {
+		within := func(sum, n float64) bool {
+			return n <= 0 || sum <= base.mean*n*(1.3+math.Sqrt(base.cv2/n))
+		}
+		c.now = c.now && within(c.sumR, c.samples) && within(c.area, c.done)
+	}
+	fade := math.Exp2(-w.dt / 10)
+	if c.now {
+		c.n += (w.nMean - c.n) * (1 - math.Exp(-w.dt/0.5))
+		c.peak = max(c.peak*fade, w.nMax)
+	} else {
+		c.n *= fade
+		c.peak *= fade
+	}
+	return c
+}
+
+// saturation knows since when the house is full and what it then serves.
+type saturation struct {
+	now   bool
+	ticks int     // saturated ones in this episode
+	since float64 // seconds since the episode began
+	quiet float64 // seconds since the last saturated tick
+
+	x     float64 // completions per second, decayed
+	count float64 // completions behind x
+	time  float64 // decayed seconds behind x
+	nMean float64
+}
+
+// episodeGap is how long the house must have had room before the next
+// saturation counts as a new one.
+const episodeGap = 0.5
+
+func (s saturation) step(w *window) saturation {
+	s.now = w.waiting > 0
+	if w.arrivals > 0 {
+		s.now = w.blocked >= 0.3*w.arrivals
+	}
+	if !s.now {
+		s.quiet += w.dt
+		s.since += w.dt
+		if s.quiet >= episodeGap {
+			s.ticks = 0
+		}
+		return s
+	}
+	if s.ticks == 0 { // the first tick is partly calm: not counted
+		return saturation{now: true, ticks: 1, nMean: w.nMean}
+	}
+	s.ticks++
+	s.quiet = 0
+	s.since += w.dt
+	s.nMean = w.nMean
+	return s
+}
+
+// observe adds a saturated tick to X. The memory is as long as it takes to
+// know X to 6 %.
+func (s saturation) observe(w *window, cv2 float64) saturation {
+	tau := 2.0
+	if s.x > 0 {
+		tau = clamp(cv2/(s.x*0.06*0.06), 0.3, 2)
+	}
+	keep := math.Exp(-w.dt / tau)
+	s.count = s.count*keep + w.done
+	s.time = s.time*keep + w.dt
+	s.x = s.count / s.time
+	return s
+}
+
+func clamp(v, lo, hi float64) float64 {
+	if !(v > lo) { // also NaN
+		return lo
+	}
+	return min(v, hi)
+}

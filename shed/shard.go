@@ -1,0 +1,125 @@
+package shed
+
+import (
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+)
+
+// What a tick needs to know is counted in shards, so that cores do not fight
+// over cache lines. A request is counted in the shard its goroutine's stack
+// falls into, and sampled: the first of each level in a tick always, then one
+// in mask+1. Only samples read the clock.
+
+const (
+	ringSlots = 64
+	// A permit that is older than ringAge ticks finds its slot taken over.
+	ringAge = ringSlots - 4
+	// unit is what latencies are counted in: fine enough for a handler of a
+	// microsecond, coarse enough that 40 bits hold the sum of a tick.
+	unitShift  = 6 // 64 ns
+	unit       = float64(1<<unitShift) * 1e-9
+	countBits  = 24
+	countMask  = 1<<countBits - 1
+	maxSquared = 1 << 27 // units: 8.6 s; longer latencies count as this in squares
+)
+
+type shard struct {
+	// offered counts arrivals in the lower 32 bits and those refused by the
+	// floor in the upper: one write serves both.
+	offered [levels]atomic.Uint64
+	ring    [ringSlots]cohort
+
+	_ [64]byte
+	// sampled arrivals: how many (lower 24 bits) and the sum of the n they met.
+	met atomic.Uint64
+	// sampled returns: how many, and the sum of their latencies in units.
+	returned atomic.Uint64
+	done     atomic.Uint64 // completions whose client was still there
+	blocked  atomic.Uint64 // arrivals that met a full house or a queue
+	nMax     atomic.Int64
+	_        [64]byte
+}
+
+// cohort is the sampled requests admitted within one tick. A baseline made of
+// them has no bias from who returns first or last.
+type cohort struct {
+	// admitted: those that met n <= eligible (lower half) and n <= proven
+	// (upper half).
+	admitted atomic.Uint64
+	// returned: eligible ones that are back (24 bits) and their latencies.
+	returned atomic.Uint64
+	squares  atomic.Uint64
+	// early: proven ones that were back within two baselines.
+	early atomic.Uint64
+}
+
+func (c *cohort) reset() {
+	c.admitted.Store(0)
+	c.returned.Store(0)
+	c.squares.Store(0)
+	c.early.Store(0)
+}
+
+// flags of a sampled permit
+const (
+	eligible = 1 << iota
+	proven
+)
+
+func (c *cohort) admit(flags uint32) {
+	var v uint64
+	if flags&eligible != 0 {
+		v = 1
+	}
+	if flags&proven != 0 {
+		v |= 1 << 32
+	}
+	if v != 0 {
+		c.admitted.Add(v)
+	}
+}
+
+// retract takes back an admission whose client has gone: it is no sample.
+func (c *cohort) retract(flags uint32) {
+	var v uint64
+	if flags&eligible != 0 {
+		v = 1
+	}
+	if flags&proven != 0 {
+		v |= 1 << 32
+	}
+	if v != 0 {
+		c.admitted.Add(-v)
+	}
+}
+
+func (c *cohort) giveBack(flags uint32, units uint64, early bool) {
+	if flags&eligible != 0 {
+		c.returned.Add(min(units, 1<<36)<<countBits | 1)
+		q := min(units, maxSquared)
+		c.squares.Add(q * q >> 8)
+	}
+	if early && flags&proven != 0 {
+		c.early.Add(1)
+	}
+}
+
+// squareUnit is what cohort.squares counts, in seconds squared.
+const squareUnit = unit * unit * 256
+
+func newShards() []shard {
+	n := 1
+	for n < runtime.GOMAXPROCS(0) && n < 16 {
+		n *= 2
+	}
+	return make([]shard, n)
+}
+
+// pick spreads goroutines over shards by the address of their stacks: no
+// shared state, no randomness, and one goroutine mostly stays where it is.
+func pick(n int) uint32 {
+	var here byte
+	a := uintptr(unsafe.Pointer(&here)) >> 11
+	return uint32(a^a>>7) & uint32(n-1)
+}

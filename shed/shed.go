@@ -1,0 +1,195 @@
+package shed
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seawall-go/seawall"
+)
+
+// Shedder admits as many requests as its backend can serve at once, the most
+// important ones first, and refuses the others. It finds the capacity by
+// itself, and refuses nobody as long as that has not been reached.
+//
+// A Shedder has no goroutine and no timer of its own: the first request after
+// 50 ms runs the control law. It is safe for concurrent use.
+type Shedder struct {
+	// Written on every admission and return: alone on its cache line.
+	_ [64]byte
+	n atomic.Int64 // inside
+	_ [64]byte
+
+	// Read on every request, written rarely.
+	gate    atomic.Pointer[gate]
+	due     atomic.Int64 // when the next tick is
+	waiters atomic.Int32
+	base    time.Time
+	shards  []shard
+	_       [64]byte
+
+	queueMu sync.Mutex // never held across a wait, a callback or a tick
+	queue   queue
+	pool    sync.Pool // of *waiter
+
+	mu        sync.Mutex // the law; taken by whoever runs a tick
+	state     state
+	win       window
+	slots     [ringSlots]slot
+	number    uint32 // of the tick now running
+	last      int64  // when it began
+	total     [seawall.NumPriorities]counts
+	share     float64 // of arrivals refused, over about a second
+	refused   uint64  // at the last tick
+	overrides overrides
+	closed    bool
+
+	slow     [seawall.NumPriorities]slowCounts
+	exempt   atomic.Uint64
+	shadows  atomic.Int64 // inside in a dry run although they would have been refused
+	idle     chan struct{}
+	idleOnce sync.Once
+}
+
+// gate is what the fast path needs to know, published as one piece.
+type gate struct {
+	limit            int64
+	eligible, proven int64
+	early            int64 // ns: two baselines
+	floor            uint32
+	mask             uint32 // one arrival in mask+1 is sampled
+	tick             uint32
+	retry            uint32 // Retry-After is 1 to retry seconds
+	dry, closed      bool
+	epochs           epochs
+	cfg              *Config
+	says             *rejections
+}
+
+const tickNanos = int64(tick * float64(time.Second))
+
+// New returns a Shedder. It takes about 6 KiB for each processor (up to 16),
+// and nothing that would have to be stopped.
+func New(cfg Config) (*Shedder, error) {
+	resolved, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	s := &Shedder{
+		base:   time.Now(),
+		shards: newShards(),
+		idle:   make(chan struct{}),
+	}
+	s.pool.New = func() any { return &waiter{best: -1, worst: -1, ready: make(chan verdict, 1)} }
+	s.state = newState(s.bounds(&resolved))
+	s.last = s.now()
+	s.slots[0] = slot{began: s.last}
+	s.publish(&resolved, s.last)
+	s.due.Store(s.last + tickNanos)
+	return s, nil
+}
+
+// now is nanoseconds since New, and never zero: that stands for "not sampled".
+func (s *Shedder) now() int64 { return int64(time.Since(s.base)) + 1 }
+
+// Update replaces the configuration at run time; what has been learned stays.
+// If cfg is not valid the last good one stays in force.
+func (s *Shedder) Update(cfg Config) error {
+	resolved, err := cfg.resolve()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	b := s.bounds(&resolved)
+	s.state.limit = clamp(s.state.limit, b.min, b.max)
+	s.publish(&resolved, s.now())
+	s.mu.Unlock()
+	s.grant()
+	return nil
+}
+
+// Close refuses everybody from now on (seawall.Draining), those who wait
+// included, and returns when the last admitted request has ended or ctx is
+// done. It may be called again.
+func (s *Shedder) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	s.publish(s.gate.Load().cfg, s.now())
+	s.mu.Unlock()
+
+	s.queueMu.Lock()
+	for w := s.queue.popBest(); w != nil; w = s.queue.popBest() {
+		w.ready <- closed
+	}
+	s.waiters.Store(0)
+	s.queueMu.Unlock()
+
+	s.signalIdle()
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Shedder) signalIdle() {
+	if s.n.Load() == 0 {
+		s.idleOnce.Do(func() { close(s.idle) })
+	}
+}
+
+// publish hands the outcome of a tick to the fast path. The caller holds mu.
+func (s *Shedder) publish(cfg *Config, now int64) {
+	at := s.base.Add(time.Duration(now))
+	s.overrides.expire(at)
+	b := s.bounds(cfg)
+	limit := s.state.limit
+	if b.pinned > 0 {
+		limit = clamp(b.pinned, b.min, b.max)
+	}
+	g := &gate{
+		limit:    int64(math.Round(limit)),
+		eligible: int64(s.state.eligible),
+		proven:   int64(s.state.proven),
+		early:    int64(2 * s.state.base.mean * float64(time.Second)),
+		floor:    uint32(s.state.door.floor),
+		mask:     sampleMask(s.win.arrivals),
+		tick:     s.number,
+		retry:    uint32(clamp(math.Ceil(2/(1-min(s.share, 0.99))), 1, maxRetry)),
+		dry:      cfg.DryRun,
+		closed:   s.closed,
+		epochs:   epochsAt(at, cfg.Sticky),
+		cfg:      cfg,
+	}
+	if old := s.gate.Load(); old != nil && old.cfg.Name == cfg.Name {
+		g.says = old.says
+	} else {
+		g.says = newRejections(cfg.Name)
+	}
+	if v, ok := s.overrides.dryRun(); ok {
+		g.dry = v
+	}
+	if s.closed {
+		g.floor, g.limit = 0, 0
+	}
+	s.gate.Store(g)
+}
+
+func (s *Shedder) bounds(cfg *Config) bounds {
+	return bounds{
+		min: float64(cfg.MinLimit), max: float64(cfg.MaxLimit),
+		budget: cfg.Budget.Seconds(), pinned: s.overrides.limit(),
+	}
+}
+
+// sampleMask keeps the samples of a tick to a few hundred.
+func sampleMask(arrivals float64) uint32 {
+	mask := uint32(0)
+	for mask < 63 && arrivals > float64(mask+1)*512 {
+		mask = mask*2 + 1
+	}
+	return mask
+}
