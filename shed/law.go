@@ -102,9 +102,10 @@ func newState(b bounds) state {
 
 // step is the law: the state after a window.
 func step(s state, w *window, b bounds) state {
-	if !(w.dt > 0) {
-		return s
+	if !(w.dt >= 1e-6) {
+		return s // two ticks in a microsecond, or a clock gone mad
 	}
+	w.dt = min(w.dt, 3600)
 	s.sat = s.sat.step(w)
 	s.calm = s.calm.step(w, &s.base, s.sat.now)
 	s.base = s.base.step(w, s.sat.now)
