@@ -36,8 +36,8 @@ type Identity struct {
 	// Secret keys the hash, so that nobody outside can compute who is served
 	// first. Give all instances of a service the same 16 bytes or more, and
 	// they agree on it: a user admitted by one is then admitted by the next.
-	// It costs a SHA-256 (about 0.2 us for a short token). Default: random in
-	// each process.
+	// It costs a SHA-256: about 0.1 us for a short token, 0.8 us for one of
+	// 1 KiB. Default: random in each process.
 	Secret []byte
 }
 

@@ -1,0 +1,5 @@
+//go:build !race
+
+package seawall
+
+const raceEnabled = false
