@@ -1,7 +1,6 @@
 package seawall
 
 import (
-	"math"
 	"net/http"
 	"time"
 )
@@ -102,6 +101,6 @@ func (e *Rejection) RetryAfterSeconds() int {
 	if e.RetryAfter <= 0 {
 		return 0
 	}
-	s := math.Ceil(e.RetryAfter.Seconds())
-	return int(min(s, 86400))
+	const most = 24 * time.Hour
+	return int((min(e.RetryAfter, most) + time.Second - 1) / time.Second)
 }
