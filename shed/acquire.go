@@ -71,8 +71,12 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (tic
 		return ticket{}, nil
 	}
 	r := g.epochs.rank(c.Priority, c.User)
+	if g.favours != nil && c.User != 0 && g.favours.has(c.User, g.second) {
+		r = r.ahead()
+	}
 	level := r.level()
-	below := level >= g.floor
+	// The floor spares a wait in vain. A free seat is nobody's to refuse.
+	below := level >= g.floor && s.n.Load() >= g.limit
 	t := ticket{s: s, shard: pick(len(s.shards))}
 	sh := &s.shards[t.shard]
 	add := uint64(1)
@@ -88,7 +92,7 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (tic
 			g = s.gate.Load()
 			// A floor of before a pause must not refuse the first who comes
 			// after it.
-			if now := level >= g.floor; now != below {
+			if now := level >= g.floor && s.n.Load() >= g.limit; now != below {
 				below = now
 				sh.offered[level].Add(signed(below))
 			}
@@ -96,7 +100,7 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (tic
 		sh.met.Add(uint64(s.n.Load())<<countBits | 1)
 	}
 	if below {
-		return s.refuse(ctx, g, c, seq, event{})
+		return s.refuse(ctx, g, c, r, seq, event{})
 	}
 	if s.waiters.Load() == 0 {
 		for n := s.n.Load(); n < g.limit; n = s.n.Load() {
@@ -104,12 +108,18 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (tic
 				if s.gate.Load().closed {
 					// Close may not have seen this seat taken.
 					s.giveSeat()
-					return s.refuse(ctx, s.gate.Load(), c, seq, event{})
+					s.slow[r.class()].full.Add(1)
+					return s.refuse(ctx, s.gate.Load(), c, r, seq, event{})
 				}
 				if sampled {
 					s.note(&t, sh, g, n+1)
 				}
-				s.observe(ctx, g, c, event{outcome: seawall.Admitted})
+				if g.favours != nil && c.User != 0 {
+					g.favours.admitted(c.User, g.second)
+				}
+				if g.cfg.Observer != nil {
+					s.observeAdmitted(ctx, g, c, &t)
+				}
 				return t, nil
 			}
 		}
@@ -118,7 +128,7 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (tic
 	limit := g.cfg.waitOf(c.Priority)
 	if !wait || limit <= 0 || g.dry {
 		s.slow[r.class()].full.Add(1)
-		return s.refuse(ctx, g, c, seq, event{})
+		return s.refuse(ctx, g, c, r, seq, event{})
 	}
 	return s.wait(ctx, g, c, r, t, seq, limit)
 }
@@ -157,7 +167,7 @@ func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t
 	w, ok := s.enqueue(r, g)
 	if !ok {
 		slow.full.Add(1)
-		return s.refuse(ctx, g, c, seq, event{})
+		return s.refuse(ctx, g, c, r, seq, event{})
 	}
 	slow.waited.Add(1)
 	if w.timer == nil {
@@ -189,27 +199,41 @@ func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t
 	now := s.now()
 	waited := time.Duration(now - began)
 	slow.waitNanos.Add(uint64(waited))
+	seated := false
+	switch {
+	case gaveUp:
+		slow.left.Add(1)
+	case timedOut:
+		slow.expired.Add(1)
+	case v == granted:
+		slow.granted.Add(1)
+		seated = true
+	default:
+		slow.evicted.Add(1)
+	}
+	defer func() {
+		if seated { // an Observer panicked
+			s.release(&t, true)
+		}
+	}()
 	if now >= s.due.Load() {
 		s.tick(ctx, now)
 	}
 	g = s.gate.Load()
 	switch {
 	case gaveUp:
-		slow.left.Add(1)
 		return s.gone(ctx, g, c, waited)
-	case timedOut:
-		slow.expired.Add(1)
-		return s.refuse(ctx, g, c, seq, event{wait: waited})
-	case v == granted:
-		slow.granted.Add(1)
-		t.start = now
-		s.note(&t, &s.shards[t.shard], g, s.n.Load())
-		s.observe(ctx, g, c, event{outcome: seawall.Admitted, wait: waited})
-		return t, nil
-	default:
-		slow.evicted.Add(1)
-		return s.refuse(ctx, g, c, seq, event{wait: waited})
+	case !seated:
+		return s.refuse(ctx, g, c, r, seq, event{wait: waited})
 	}
+	if g.favours != nil && c.User != 0 {
+		g.favours.admitted(c.User, g.second)
+	}
+	t.start = now
+	s.note(&t, &s.shards[t.shard], g, s.n.Load())
+	s.observe(ctx, g, c, event{outcome: seawall.Admitted, wait: waited})
+	seated = false
+	return t, nil
 }
 
 // enqueue reports false when everybody inside is better and there is no room.
@@ -300,7 +324,7 @@ func (s *Shedder) giveSeat() {
 // release ends a request. Without a client, or cut short, it is no sample.
 func (s *Shedder) release(t *ticket, dropped bool) {
 	if t.shadow {
-		s.shadows.Add(-1)
+		s.releaseShadow()
 		return
 	}
 	sh := &s.shards[t.shard]

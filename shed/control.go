@@ -28,12 +28,15 @@ type override struct {
 	string string
 }
 
-func (o *overrides) expire(now time.Time) {
+// expire ends what is over by now, and reports whether anything was.
+func (o *overrides) expire(now time.Time) (ended bool) {
 	for i := range o.set {
 		if o.set[i].on && !o.set[i].until.IsZero() && !now.Before(o.set[i].until) {
 			o.set[i] = override{}
+			ended = true
 		}
 	}
+	return ended
 }
 
 func (o *overrides) limit() float64 {
@@ -48,11 +51,10 @@ func (o *overrides) dryRun() (value, ok bool) { return o.set[1].value != 0, o.se
 // Controls lists what Override may set: "limit" pins the number of requests
 // inside, "dry_run" is on or off.
 func (s *Shedder) Controls() []seawall.Control {
+	s.expire()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.gate.Load()
-	s.publish(g.cfg, s.now()) // what has expired is no longer in force
-	g = s.gate.Load()
 	limit := seawall.Control{
 		Name: controlLimit, Help: "pin the number of requests inside at once",
 		Value: strconv.FormatInt(g.limit, 10),
@@ -68,27 +70,52 @@ func (s *Shedder) Controls() []seawall.Control {
 }
 
 // Override sets one of Controls. It implements seawall.Controllable.
-func (s *Shedder) Override(_ context.Context, o seawall.Override) error {
+func (s *Shedder) Override(ctx context.Context, o seawall.Override) error {
 	if o.For < 0 {
-		return fmt.Errorf("seawall/shed: override of %s: For must not be negative (got %v)", o.Control, o.For)
+		return fmt.Errorf("seawall/shed: override of %.32q: For must not be negative (got %v)", o.Control, o.For)
 	}
 	next := override{on: o.Value != "", by: o.By, why: o.Why, string: o.Value}
 	if o.For > 0 {
-		next.until = s.base.Add(time.Duration(s.now()) + o.For)
+		next.until = time.Now().Add(o.For)
 	}
 	s.mu.Lock()
 	cfg := s.gate.Load().cfg
 	i, err := next.parse(o, cfg)
-	if err == nil {
-		if !next.on {
-			next = override{}
-		}
-		s.overrides.set[i] = next
-		s.publish(cfg, s.now())
+	if err != nil {
+		s.mu.Unlock()
+		return err
 	}
+	if !next.on {
+		next = override{}
+	}
+	s.overrides.set[i] = next
+	s.republish(ctx, cfg)
+	return nil
+}
+
+// expire ends the overrides that are over, for those who look before the next
+// request comes.
+func (s *Shedder) expire() {
+	s.mu.Lock()
+	if !s.overrides.expire(time.Now()) {
+		s.mu.Unlock()
+		return
+	}
+	s.republish(context.Background(), s.gate.Load().cfg)
+}
+
+// republish puts into force what was changed other than by a tick. The caller
+// holds mu; it is unlocked.
+func (s *Shedder) republish(ctx context.Context, cfg *Config) {
+	now, limit := s.state.phase, s.gate.Load().limit
+	s.publish(cfg, s.now())
+	moved := s.gate.Load().limit
 	s.mu.Unlock()
+
 	s.grant()
-	return err
+	if cfg.Observer != nil {
+		s.tell(ctx, cfg, now, now, limit, moved)
+	}
 }
 
 func (v *override) parse(o seawall.Override, cfg *Config) (int, error) {

@@ -33,6 +33,7 @@ type window struct {
 	done     float64 // completions whose client was still there
 	nMean    float64 // mean number inside
 	nMax     float64
+	n        float64 // number inside now
 	waiting  float64 // requests in the wait queue now
 
 	samples float64 // completions sampled
@@ -90,13 +91,16 @@ const (
 	firstGate     = 64
 	smallGate     = 32
 	provenSamples = 100
+	// firstEligible is up to which concurrency the very first requests are
+	// believed to meet no queue.
+	firstEligible = 16
 )
 
 func newState(b bounds) state {
 	s := state{phase: open}
 	s.limit = clamp(firstGate, b.min, b.max)
 	s.door.floor = allLevels
-	s.eligible = 16
+	s.eligible = firstEligible
 	return s
 }
 
@@ -106,7 +110,7 @@ func step(s state, w *window, b bounds) state {
 		return s // two ticks in a microsecond, or a clock gone mad
 	}
 	w.dt = min(w.dt, 3600)
-	s.sat = s.sat.step(w)
+	s.sat = s.sat.step(w, s.limit)
 	s.calm = s.calm.step(w, &s.base, s.sat.now)
 	s.base = s.base.step(w, s.sat.now)
 	s.eligible, s.proven = s.sampleGates()
@@ -122,7 +126,7 @@ func (s *state) sampleGates() (eligible, proven float64) {
 	case s.knee > 0:
 		eligible = max(0.8*s.knee, 1.2*s.calm.n)
 	case s.base.count < 32:
-		eligible = max(16, 1.5*s.calm.nSlow)
+		eligible = max(firstEligible, 1.5*s.calm.nSlow)
 	default:
 		eligible = 1.2 * s.calm.n
 	}
@@ -191,10 +195,20 @@ type saturation struct {
 // saturation counts as a new one.
 const episodeGap = 0.5
 
-func (s saturation) step(w *window) saturation {
+func (s saturation) step(w *window, limit float64) saturation {
 	s.now = w.waiting > 0
 	if w.arrivals > 0 {
 		s.now = w.blocked >= 0.3*w.arrivals
+	}
+	n := w.nMean
+	if w.dt >= 2*tick { // nobody came for a while: what counts is the house now
+		n = w.n
+	}
+	if w.waiting == 0 && n < limit/2 {
+		// Half empty: whoever was blocked was blocked by a floor that is wrong,
+		// and that would go on for ever. After a hang X is next to nothing, and
+		// so is what the floor lets through.
+		s.now = false
 	}
 	if !s.now {
 		s.quiet += w.dt

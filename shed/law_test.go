@@ -44,6 +44,7 @@ func (h *house) window(rate, dt float64) *window {
 		w.waiting = 5
 		served = min(capacity, h.s.limit*h.speed)
 	}
+	w.n = w.nMean
 	w.done = served * dt
 	w.samples = w.done
 	latency := max(1/h.speed, w.nMean/max(served, 1))
@@ -195,6 +196,7 @@ func randomWindow(r *rand.Rand, s *state) *window {
 	}
 	w.blocked = w.arrivals * float64(r.IntN(3)) / 2
 	w.nMax = w.nMean * (1 + r.Float64())
+	w.n = w.nMean * r.Float64()
 	w.done = r.Float64() * scale
 	w.samples = w.done
 	w.sumR = w.done * math.Pow(10, 5*r.Float64()-4)

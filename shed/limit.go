@@ -9,6 +9,7 @@ type hunt struct {
 	// CLIMB: phases at a constant limit, compared by throughput.
 	until        float64 // the pause after a move ends here
 	count, time  float64
+	bestX        float64 // CONVERGE: the highest X
 	lastX, lastL float64
 	falling      bool
 
@@ -25,8 +26,14 @@ const (
 	// probing shows its worth when 1.5 times the seats bring this exponent of
 	// throughput, two standard errors from chance.
 	probeGain = 0.3
-	firstRest = 4
+	firstRest = 8
+	// climbPause is how long a climb waits for the first requests of a process
+	// to come back: they are a baseline, and that is better.
+	climbPause = 1.0
 )
+
+// provenX is how many completions an X must rest on to be the best one.
+const provenX = 50
 
 // stepLimit moves the limit.
 func (s state) stepLimit(w *window, b bounds) state {
@@ -67,10 +74,10 @@ func (s state) stepOpen(w *window) state {
 func (s state) stepSaturated(w *window, b bounds) state {
 	if s.sat.ticks == 1 {
 		s.phase = climb
+		s.hunt = hunt{rest: firstRest, until: climbPause}
 		if s.base.usable() {
 			s.phase = converge
 		}
-		s.hunt = hunt{rest: firstRest}
 		return s
 	}
 	s.sat = s.sat.observe(w, s.base.cv2)
@@ -98,9 +105,17 @@ func (s state) stepSaturated(w *window, b bounds) state {
 	return s
 }
 
+// priorCV2 is the squared coefficient of variation of service times that
+// nothing is known of: that of a log-normal with sigma 0.65.
+const priorCV2 = 0.5
+
 // uncertainty is the standard error of X*B.
 func (s *state) uncertainty() float64 {
-	return math.Sqrt(s.base.cv2 * (1/max(s.sat.count, 1) + 1/s.base.memory()))
+	// A few samples rarely hold one of the tail, so they look more alike than
+	// they are: a prior counts like sixteen.
+	n := min(s.base.count, longMemory)
+	cv2 := (s.base.cv2*n + priorCV2*shortMemory) / (n + shortMemory)
+	return math.Sqrt(cv2 * (1/max(s.sat.count, 1) + 1/s.base.memory()))
 }
 
 // slack is how far above the knee the limit stays: too much costs latency,
@@ -124,7 +139,17 @@ func (s state) stepConverge(w *window) state {
 		s.limit = s.knee * s.slack()
 		return s.enterHold(1)
 	}
-	knee := s.sat.x * s.base.mean
+	x := s.sat.x
+	if s.base.count < provenSamples {
+		// With a baseline by a few first samples, the best X since the onset and
+		// not the last: a limit that came out too low lowers X, and following
+		// that down would have no end.
+		if s.sat.count >= provenX {
+			s.hunt.bestX = max(s.hunt.bestX, x)
+		}
+		x = max(x, s.hunt.bestX)
+	}
+	knee := x * s.base.mean
 	limit := knee * s.slack()
 	if w.nMean > 0.9*s.limit || limit > s.limit {
 		s.knee, s.limit = knee, limit
@@ -150,7 +175,7 @@ func (s *state) lowPhase() float64  { return s.hunt.rest * s.highPhase() }
 // the knee is state, and the baseline is derived. Correcting a baseline from
 // samples taken under saturation instead ends in a spiral.
 func (s state) stepHold(w *window, b bounds) state {
-	s.base = s.base.rescale(s.knee / s.sat.x)
+	s.base = s.base.rescale(min(s.knee/s.sat.x, b.budget)) // no longer than anybody waits
 	s = s.probe(w, b)
 	s.limit = s.knee * s.slack()
 	if s.hunt.high {

@@ -2,6 +2,7 @@ package shed
 
 import (
 	"context"
+	"math/bits"
 	"time"
 
 	"github.com/seawall-go/seawall"
@@ -33,19 +34,34 @@ func newRejections(name string) *rejections {
 
 // refuse says no, or in a dry run lets the request in beside the seats.
 // Retry-After grows with the share that is refused, so that those who are sent
-// away come back at the rate at which there is room, and is spread evenly.
-func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, seq uint32, e event) (ticket, *seawall.Rejection) {
-	rej := g.says.overloaded[1+mix(uint64(seq))%uint64(g.retry)]
+// away come back at the rate at which there is room, and is spread evenly: by
+// user, by tick and within a tick, as there may be one or a thousand of any.
+func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, e event) (ticket, *seawall.Rejection) {
+	dice, _ := bits.Mul64(fold(uint64(r)<<32^uint64(g.tick)<<20^uint64(seq)^0x589965cc75374cc3, 0x1d8e4e27c47d124f), uint64(g.retry))
+	rej := g.says.overloaded[1+dice]
 	if g.closed {
 		rej = g.says.draining
 	}
-	e.outcome, e.reason, e.retryAfter = seawall.Rejected, rej.Reason, rej.RetryAfter
-	s.observe(ctx, g, c, e)
-	if g.dry && !g.closed {
-		s.shadows.Add(1)
-		return ticket{s: s, shadow: true}, nil
+	if g.cfg.Observer != nil {
+		e.outcome, e.reason, e.retryAfter = seawall.Rejected, rej.Reason, rej.RetryAfter
+		s.observe(ctx, g, c, e)
 	}
-	return ticket{}, rej
+	if !g.dry || g.closed {
+		return ticket{}, rej
+	}
+	s.shadows.Add(1)
+	if now := s.gate.Load(); now.closed { // and Close may not have seen the shadow
+		s.releaseShadow()
+		return ticket{}, now.says.draining
+	}
+	return ticket{s: s, shadow: true}, nil
+}
+
+func (s *Shedder) releaseShadow() {
+	s.shadows.Add(-1)
+	if s.gate.Load().closed {
+		s.signalIdle()
+	}
 }
 
 // event is the part of a seawall.Event that differs between decisions.
@@ -62,6 +78,18 @@ func (s *Shedder) observe(ctx context.Context, g *gate, c *seawall.Class, e even
 	g.cfg.Observer.Observe(ctx, seawall.Event{
 		Component: component, Name: g.cfg.Name,
 		Outcome: e.outcome, Reason: e.reason, Wait: e.wait, RetryAfter: e.retryAfter,
-		Priority: c.Priority, Route: c.Route, User: c.User, DryRun: g.dry,
+		Priority: c.Priority, Route: c.Route, User: c.User, DryRun: g.dry && !g.closed,
 	})
+}
+
+// observeAdmitted gives the seat back if the Observer panics: nobody else would.
+func (s *Shedder) observeAdmitted(ctx context.Context, g *gate, c *seawall.Class, t *ticket) {
+	returned := false
+	defer func() {
+		if !returned {
+			s.release(t, true)
+		}
+	}()
+	s.observe(ctx, g, c, event{outcome: seawall.Admitted})
+	returned = true
 }

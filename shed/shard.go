@@ -1,6 +1,7 @@
 package shed
 
 import (
+	"math"
 	"runtime"
 	"sync/atomic"
 	"unsafe"
@@ -107,6 +108,12 @@ func (c *cohort) giveBack(flags uint32, units uint64, early bool) {
 
 // squareUnit is what cohort.squares counts, in seconds squared.
 const squareUnit = unit * unit * 256
+
+// split takes a count of shard.offered apart. floored may be negative: a refusal
+// that is taken back may have been collected by the tick in between.
+func split(v uint64) (arrivals uint64, floored int64) {
+	return v & math.MaxUint32, int64(int32(v >> 32))
+}
 
 func newShards() []shard {
 	n := 1

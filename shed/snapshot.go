@@ -82,6 +82,7 @@ type PriorityStats struct {
 
 // Stats returns the state and the totals up to this moment.
 func (s *Shedder) Stats() Stats {
+	s.expire()
 	s.mu.Lock()
 	g := s.gate.Load()
 	st := &s.state
@@ -99,9 +100,9 @@ func (s *Shedder) Stats() Stats {
 	totals := s.total
 	for i := range s.shards {
 		for l := range s.shards[i].offered {
-			v := s.shards[i].offered[l].Load()
-			totals[l/cohorts].offered += v & math.MaxUint32
-			totals[l/cohorts].floored += v >> 32
+			arrivals, floored := split(s.shards[i].offered[l].Load())
+			totals[l/cohorts].offered += arrivals
+			totals[l/cohorts].floored += uint64(floored)
 		}
 	}
 	s.mu.Unlock()

@@ -81,13 +81,13 @@ func (s *Shedder) collect(now int64) {
 				continue
 			}
 			v := sh.offered[l].Swap(0)
-			arrivals, floored := v&math.MaxUint32, v>>32
+			arrivals, floored := split(v)
 			w.offered[l] += float32(arrivals)
 			w.arrivals += float64(arrivals)
 			w.blocked += float64(floored)
 			t := &s.total[l/cohorts]
 			t.offered += arrivals
-			t.floored += floored
+			t.floored += uint64(floored)
 		}
 		w.blocked += float64(sh.blocked.Swap(0))
 		w.done += float64(sh.done.Swap(0))
@@ -99,9 +99,11 @@ func (s *Shedder) collect(now int64) {
 		returned += v & countMask
 		units += v >> countBits
 	}
+	w.blocked = max(0, w.blocked)
 	n := float64(s.n.Load())
 	w.nMean = (float64(metSum) + n) / float64(metN+1)
 	w.nMax = max(w.nMax, n)
+	w.n = n
 	w.samples, w.sumR = float64(returned), float64(units)*unit
 	s.collectCohorts(now)
 	s.countRefusals(w)
@@ -114,7 +116,7 @@ func (s *Shedder) countRefusals(w *window) {
 		refused += s.total[i].floored + s.slow[i].refused()
 	}
 	if w.arrivals > 0 {
-		share := min(1, float64(refused-s.refused)/w.arrivals)
+		share := clamp(float64(int64(refused-s.refused))/w.arrivals, 0, 1)
 		s.share += (share - s.share) * (1 - math.Exp(-w.dt))
 	}
 	s.refused = refused

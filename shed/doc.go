@@ -1,0 +1,130 @@
+// Package shed lets a server take on as many requests at once as it can serve,
+// the most important ones first, and tells the others at once to come back
+// later. It needs no capacity to be configured: it finds it from outside, by
+// watching how many requests are inside, how long they take and how many are
+// finished in a second, and it follows when the capacity changes. As long as
+// there is no overload it refuses nobody and makes nobody wait.
+//
+//	shedder := seawall.Must(shed.New(shed.Config{
+//		Classify: seawall.Must(seawall.NewClassifier(seawall.ClassifierConfig{
+//			Routes: map[string]seawall.Class{
+//				"POST /login": {Priority: seawall.Critical},
+//				"GET /feed":   {Priority: seawall.Sheddable},
+//			},
+//			User: seawall.Identity{Cookie: "session"},
+//		})),
+//	}))
+//	http.ListenAndServe(":8080", shedder.Middleware(mux))
+//
+// # When to use it
+//
+// Where requests wait for something of which there is only so much, and you do
+// not know how much: database connections, workers, a service behind yours.
+// Without a bound they queue up, until all are served after their clients have
+// given up. Put one Shedder in front of each such thing; most servers have one.
+//
+// Do not use it to give clients their fair shares (that is a rate limit), in
+// front of streams that last for hours (they hold their seats, and their
+// durations say nothing), or where the limit is known, small and never changes:
+// there a channel of that capacity does. A server whose only scarce resource is
+// its own processor queues in the scheduler, before any handler is called, and
+// shed does not see that queue; see the limits below.
+//
+// # Begin with a dry run
+//
+// With Config.DryRun it decides, counts and reports, but refuses nobody. After a
+// busy day Stats says what it would have done. Read its refusals as an upper
+// bound: those it would have refused were served after all and took from the
+// others, and those who would have had to wait for a moment count as refused.
+//
+// # Priorities and users
+//
+// A request's [seawall.Class] says how it is treated:
+//
+//   - Priority: Critical goes before Normal, Normal before Sheddable, Sheddable
+//     before Background. Who finds no seat waits up to 200, 100 and 50 ms
+//     (Background as Sheddable) for one that falls free, the best first; a full
+//     queue turns away its worst, never a better newcomer. Critical is refused
+//     only when there is more of it alone than capacity.
+//   - User: within a priority users are served in an order that is drawn for each
+//     of them and stays for Config.Sticky, five minutes. So those who are in stay
+//     in, and finish what takes several requests, instead of everybody being
+//     refused somewhere on the way. The order is the same in all instances of a
+//     service if they share an Identity.Secret. Requests of nobody known draw
+//     anew each time.
+//   - Exempt requests are never refused, do not count and are not waited for:
+//     health checks.
+//   - Route is passed on to the Observer.
+//
+// Cost, Tenant, Track and Budget have no effect in this version: every request
+// takes one seat, tenants get no shares of their own, and Config.Budget holds
+// for all.
+//
+// # How it decides
+//
+// By Little's law the number inside is throughput times latency. While there
+// are seats free the latency is constant, and above the capacity the throughput
+// is. So the capacity is the throughput of a full house times the latency of
+// one without a queue, the baseline. The first is counted whenever the house is
+// full; the second is learned from calm traffic: a mean over all requests that
+// were let in during the same 50 ms, at a concurrency known to do no harm.
+//
+// When more requests arrive than fit, the limit is computed so within a tenth
+// of a second and then held, with a little room on top. Now and then it is tried
+// whether more seats bring more throughput. A backend that becomes slower is
+// told from one that becomes smaller, and keeps its limit. A floor moves through
+// the priorities, and through 128 cohorts of users within each, and whoever is
+// below it is refused at the door, so that the queue stays short: what is
+// refused hears so in milliseconds. Retry-After grows with the share that is
+// refused, from one or two seconds to as many as 30, and is spread at random.
+//
+// The limit starts at 64, so that a process which starts into a crowd lets in
+// no more than that before it knows anything. In calm traffic it rises ahead of
+// the need and is met by nobody.
+//
+// Ideas that this stands on: Little's law (J. D. C. Little, 1961); cohorts of
+// users within a priority (Uber's Cinnamon; before it WeChat's DAGOR);
+// criticality, and refusing early and cheaply (Google's Site Reliability
+// Engineering, "Handling Overload"). What it does not do is what most adaptive
+// limiters do, after TCP Vegas and BBR: compare the latency with the lowest
+// that was ever seen. The lowest of many noisy figures is far below the mean;
+// the limit follows it down, and below the capacity nothing contradicts. In our
+// simulations all laws of that kind starved the backend, while a comparison
+// tolerant enough not to (a gradient) did not act, and took a backend that had
+// become slower for one that was full.
+//
+// # Defaults
+//
+//	Budget     1 s                 nobody is let in to stay for more than half of it
+//	waits      200, 100, 50 ms     Critical, Normal, Sheddable and Background
+//	limit      4 to 10,000         MinLimit, MaxLimit
+//	Sticky     5 min
+//	queue      8 times the limit, plus 16
+//
+// # What it costs
+//
+// [Shedder.Acquire] says what a decision costs: tens of nanoseconds, without an
+// allocation, admitted or refused. There is no goroutine and no timer: the first
+// request after 50 ms does the sums. Nothing is kept for a user, a route or a
+// client, so memory does not grow. The middleware neither wraps the
+// ResponseWriter nor sets a context value.
+//
+// # The answer, and who may repeat it
+//
+// A refusal is 503 with Retry-After and Seawall-Reason: overloaded, or draining
+// after [Shedder.Close]. Nothing was carried out, so clients may repeat even a
+// POST, but after that time only. Tell your load balancer so: a proxy that
+// repeats a 503 at once at the next instance multiplies the crowd, and one that
+// ejects an instance for its 503s moves the whole load to the others, which
+// follow. Let it judge health by a path that is Exempt, and let it pass on
+// answers with Seawall-Reason as they are.
+//
+// # Limits
+//
+// A decision is about concurrency. Where work waits for the processor before
+// handlers are called, for memory or for a lock inside, latency and number
+// inside do not show it. A capacity that shrinks while the house is full is not
+// noticed as such, but the Budget bounds what that costs. Give the seat back
+// when the work is done: a handler that returns while its work goes on elsewhere
+// makes its backend look faster than it is.
+package shed

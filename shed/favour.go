@@ -1,0 +1,56 @@
+package shed
+
+import (
+	"sync/atomic"
+
+	"github.com/seawall-go/seawall"
+)
+
+// A journey dies at its first refusal, and the threshold between those who are
+// served and those who are not moves a little all the time. So a user who has
+// been let in while others are refused goes first within the priority for the
+// next favourCount requests in favourSeconds; not again before these are over,
+// so that many requests bring no more of it than a few.
+
+const (
+	favourCount   = 8
+	favourSeconds = 10
+	favourUsers   = 1 << 14
+)
+
+// favours remembers who has one, in 64 KiB, made at the first saturation. An
+// entry is a tag of the user (14 bits), the second it began (10 bits) and what
+// is left (8 bits); a newer user takes the place of an older one.
+type favours struct{ entries [favourUsers]atomic.Uint32 }
+
+func (f *favours) of(user seawall.ID) (entry *atomic.Uint32, tag uint32) {
+	h := fold(uint64(user)^0x4b33a62ed433d4a3, 0x4d5a2da51de1aa47)
+	return &f.entries[h%favourUsers], uint32(h>>40) << 18
+}
+
+func favourAlive(e, tag, second uint32) bool {
+	return e>>18 == tag>>18 && (second-e>>8)&1023 < favourSeconds
+}
+
+// has reports whether the user goes first.
+func (f *favours) has(user seawall.ID, second uint32) bool {
+	entry, tag := f.of(user)
+	e := entry.Load()
+	return favourAlive(e, tag, second) && e&0xff > 0
+}
+
+// admitted uses one up, or gives the first ones. Two requests of one user at
+// once may use up one between them.
+func (f *favours) admitted(user seawall.ID, second uint32) {
+	entry, tag := f.of(user)
+	e := entry.Load()
+	switch {
+	case !favourAlive(e, tag, second):
+		entry.CompareAndSwap(e, tag|second&1023<<8|favourCount)
+	case e&0xff > 0:
+		entry.CompareAndSwap(e, e-1)
+	}
+}
+
+// ahead moves a rank into the first 4 of the 128 cohorts of its class.
+func (r rank) ahead() rank { return r&^0xffffffff | r&0xffffffff>>5 }

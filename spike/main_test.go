@@ -1,0 +1,16 @@
+package spike
+
+import (
+	"os"
+	"testing"
+
+	"github.com/seawall-go/seawall/seawalltest"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		misbehave()
+	}
+	ChildMain()
+	seawalltest.Main(m)
+}
