@@ -75,8 +75,7 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (tic
 		r = r.ahead()
 	}
 	level := r.level()
-	// The floor spares a wait in vain. A free seat is nobody's to refuse.
-	below := level >= g.floor && s.n.Load() >= g.limit
+	below := level >= g.floor
 	t := ticket{s: s, shard: pick(len(s.shards))}
 	sh := &s.shards[t.shard]
 	add := uint64(1)
@@ -92,7 +91,7 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (tic
 			g = s.gate.Load()
 			// A floor of before a pause must not refuse the first who comes
 			// after it.
-			if now := level >= g.floor && s.n.Load() >= g.limit; now != below {
+			if now := level >= g.floor; now != below {
 				below = now
 				sh.offered[level].Add(signed(below))
 			}
@@ -307,17 +306,28 @@ func (s *Shedder) giveSeat() {
 				return
 			}
 		}
-		s.n.Add(-1)
+		s.free()
 		s.queueMu.Unlock()
 	} else {
-		s.n.Add(-1)
+		s.free()
 	}
 	// Somebody may have begun to wait between the look and the return.
 	if s.waiters.Load() > 0 {
 		s.grant()
 	}
-	if s.gate.Load().closed {
+}
+
+// free returns a seat. A floor is for a full house: when that is half empty, it
+// is lifted at once and not at the next tick.
+func (s *Shedder) free() {
+	n, g := s.n.Add(-1), s.gate.Load()
+	switch {
+	case g.closed:
 		s.signalIdle()
+	case n < g.limit/2 && g.floor < allLevels:
+		lifted := *g
+		lifted.floor = allLevels
+		s.gate.CompareAndSwap(g, &lifted) // or a tick has just decided anew
 	}
 }
 

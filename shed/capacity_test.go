@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -167,6 +168,9 @@ func both(f, g func()) {
 		runtime.Gosched()
 	}
 	there.Add(1)
+	for range rand.IntN(100) { // at another moment each time
+		_ = there.Load()
+	}
 	g()
 	<-done
 }

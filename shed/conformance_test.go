@@ -1,7 +1,6 @@
 package shed_test
 
 import (
-	"net/http"
 	"testing"
 
 	"github.com/seawall-go/seawall"
@@ -15,9 +14,7 @@ func conformance(t *testing.T, s *shed.Shedder, cfg shed.Config) seawalltest.Con
 	return seawalltest.Conformance{
 		InFlight: func() int { st := s.Stats(); return st.InFlight + st.Shadow },
 		Limited: func(n int) seawall.Middleware {
-			// Critical: in the moment after a crowd others may be refused at the
-			// door of a house that has just become half empty.
-			return pinned(t, n, shed.Config{Classify: func(*http.Request) seawall.Class { return of(seawall.Critical) }}).Middleware
+			return pinned(t, n, shed.Config{}).Middleware
 		},
 		New: func() seawall.Middleware { return start(t, cfg).Middleware },
 	}

@@ -2,6 +2,7 @@ package shed
 
 import (
 	"context"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -91,6 +92,9 @@ func meet(f, g func()) {
 		runtime.Gosched()
 	}
 	there.Add(1)
+	for range rand.IntN(100) { // at another moment each time
+		_ = there.Load()
+	}
 	g()
 	<-done
 }
@@ -110,9 +114,6 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		}
 		began := time.Now()
 		meet(p.Release, func() {
-			for range i % 50 { // at another moment each time
-				_ = s.waiters.Load()
-			}
 			q, err := s.Acquire(context.Background(), class)
 			if err != nil {
 				t.Fatalf("round %d: the seat is free, and nobody says so: %v after %v", i, err, time.Since(began))
@@ -145,9 +146,6 @@ func TestCloseSeesEverySeat(t *testing.T) {
 			done, cancel := context.WithCancel(context.Background())
 			cancel()
 			meet(func() {
-				for range i % 20 {
-					_ = s.n.Load()
-				}
 				p, entered = s.TryAcquire(class)
 			}, func() {
 				if dry {

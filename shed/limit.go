@@ -120,7 +120,7 @@ func (s *state) uncertainty() float64 {
 
 // slack is how far above the knee the limit stays: too much costs latency,
 // too little costs work, and what is not known well should err to the former.
-func (s *state) slack() float64 { return 1 + 0.10 + min(s.uncertainty(), 0.5) }
+func (s *state) slack() float64 { return 1 + 0.07 + min(s.uncertainty(), 0.5) }
 
 // stepConverge computes the knee in the first second of saturation, or for as
 // long as three while it is not known well.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/seawall-go/seawall"
 	"github.com/seawall-go/seawall/shed"
@@ -60,4 +61,112 @@ func simulate(t *testing.T, sc spike.Scenario, contender string, watch func(*she
 		synctest.Wait()
 	})
 	return f
+}
+
+// bound is what a scenario must come to, as the median of three crowds.
+type bound struct {
+	what   string
+	of     func(f, oracle *spike.Figures) float64
+	lo, hi float64
+}
+
+// TestSimulated plays the crowds of the flashcrowd example in virtual time. The
+// bounds are those of its -check, where the crowds are real; a simulator knows
+// no scheduler and no network, and is a little kinder.
+func TestSimulated(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the same goroutines are raced elsewhere; here it would only be slow")
+	}
+	goodput := func(f, _ *spike.Figures) float64 { return float64(f.Goodput) }
+	critical := func(f, _ *spike.Figures) float64 { return float64(f.Critical) }
+	first := func(f, _ *spike.Figures) float64 { return float64(f.CriticalFirst) }
+	p50 := func(f, _ *spike.Figures) float64 { return float64(f.P50) }
+	criticalP99 := func(f, _ *spike.Figures) float64 { return float64(f.CriticalP99) }
+	wasted := func(f, _ *spike.Figures) float64 { return float64(f.Wasted) }
+	before := func(f, _ *spike.Figures) float64 { return float64(f.Before) }
+	after := func(f, _ *spike.Figures) float64 { return float64(f.After) }
+	settled := func(f, _ *spike.Figures) float64 { return float64(f.Settle) }
+	recovered := func(f, _ *spike.Figures) float64 { return float64(f.Recover) }
+	normal := func(f, o *spike.Figures) float64 { return float64(f.Normal - o.Normal) }
+	journeys := func(f, o *spike.Figures) float64 { return float64(f.Journeys / o.Journeys) }
+	behind := func(f, o *spike.Figures) float64 { return float64(o.Critical - f.Critical) }
+
+	peak := []bound{
+		{"goodput", goodput, 0.965, 1}, {"Critical", critical, 0.98, 1}, {"Critical, first second", first, 0.95, 1},
+		{"p99 of Critical", criticalP99, 0, 1.25}, {"wasted", wasted, 0, 0.01}, {"journeys over the oracle's", journeys, 0.8, 9},
+		{"settled after", settled, 0, 0.3}, {"recovered after", recovered, 0, 0.5}, {"before", before, 0.999, 1}, {"after", after, 0.95, 1},
+	}
+	for name, bounds := range map[string][]bound{
+		"calm": {{"before", before, 1, 1}, {"after", after, 1, 1}, {"p50", p50, 0, 1.1}},
+		"3x": {
+			{"goodput", goodput, 0.975, 1}, {"Critical", critical, 0.995, 1}, {"Normal over the oracle's", normal, -0.03, 1},
+			{"p50", p50, 0, 1.7}, {"journeys over the oracle's", journeys, 0.9, 9}, {"recovered after", recovered, 0, 0.5},
+		},
+		"10x": peak, "retries": peak,
+		"flash": append([]bound{{"goodput", goodput, 0.95, 1}}, peak[1:]...),
+		"cold": {
+			{"goodput", goodput, 0.95, 1}, {"Critical", critical, 0.98, 1}, {"Critical, first second", first, 0.95, 1},
+			{"p99 of Critical", criticalP99, 0, 1.4}, {"wasted", wasted, 0, 0.01}, {"recovered after", recovered, 0, 0.5},
+		},
+		"slower":  {{"goodput", goodput, 0.90, 1}, {"Critical", critical, 0.94, 1}, {"after", after, 0.9, 1}, {"recovered after", recovered, 0, 1}},
+		"extreme": {{"goodput", goodput, 0.965, 1}, {"Critical behind the oracle's", behind, -1, 0.03}, {"wasted", wasted, 0, 0.01}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var ours, oracles []spike.Figures
+			for seed := range uint64(3) {
+				sc := scenario(t, name, spike.ScenarioConfig{Seed: seed + 1})
+				ours = append(ours, simulate(t, sc, "seawall", nil))
+				oracles = append(oracles, simulate(t, sc, "oracle", nil))
+			}
+			f, o := spike.Median(ours), spike.Median(oracles)
+			for _, b := range bounds {
+				if v := b.of(&f, &o); !(v >= b.lo && v <= b.hi) {
+					t.Errorf("%s is %.4f, want %.3f to %.3f", b.what, v, b.lo, b.hi)
+				}
+			}
+			if t.Failed() || testing.Verbose() {
+				t.Log("\n" + spike.Table([]spike.Figures{f, o}))
+			}
+		})
+	}
+}
+
+// TestHarmlessInCalm: ten minutes of Poisson arrivals at 0.7 of the capacity,
+// and not one refusal.
+func TestHarmlessInCalm(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("a hundred thousand requests")
+	}
+	sc := scenario(t, "calm", spike.ScenarioConfig{Duration: 10 * time.Minute})
+	looks := 0
+	simulate(t, sc, "seawall", func(s *shed.Shedder) {
+		for range 10*60 - 1 {
+			time.Sleep(time.Second)
+			looks++
+			for _, p := range s.Stats().Priorities {
+				if p.Refused > 0 {
+					t.Errorf("after %d s: %+v", looks, p)
+					return
+				}
+			}
+		}
+	})
+	if looks != 599 {
+		t.Errorf("looked %d times", looks)
+	}
+}
+
+func scenario(t *testing.T, name string, cfg spike.ScenarioConfig) spike.Scenario {
+	t.Helper()
+	all, err := spike.Scenarios(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sc := range all {
+		if sc.Name == name {
+			return sc
+		}
+	}
+	t.Fatalf("no scenario %s", name)
+	return spike.Scenario{}
 }
