@@ -88,6 +88,7 @@ func NewClassifier(c ClassifierConfig) (Classifier, error) {
 	if err := c.Default.Validate(); err != nil {
 		return nil, fmt.Errorf("seawall: ClassifierConfig.Default: %w", err)
 	}
+	cl.believes = len(c.Peers) > 0 || c.PeerFunc != nil
 	for i, p := range c.Peers {
 		if err := validPrefix(p); err != nil {
 			return nil, fmt.Errorf("seawall: ClassifierConfig.Peers[%d] %w", i, err)
@@ -161,26 +162,38 @@ type classifier struct {
 	tenant   func(*http.Request) ID
 	peers    []netip.Prefix
 	peerFunc func(*http.Request) bool
+	believes bool // there are peers at all
 }
 
+// classify puts the class together at the end and in one go: a Class that is
+// copied and then changed is slow to read.
 func (c *classifier) classify(r *http.Request) Class {
-	class := c.routed(r)
-	if r.Method == http.MethodOptions && r.ContentLength == 0 &&
-		r.Header["Access-Control-Request-Method"] != nil && r.Header["Origin"] != nil {
-		class.Exempt = true
+	found := &c.fallback
+	if c.mux != nil {
+		found = c.routed(r)
 	}
-	if class.User == 0 {
-		class.User = c.user(r)
+	user, tenant, priority := found.User, found.Tenant, found.Priority
+	if user == 0 {
+		user = c.user(r)
 	}
-	if c.tenant != nil && class.Tenant == 0 {
-		class.Tenant = c.tenant(r)
+	if c.tenant != nil && tenant == 0 {
+		tenant = c.tenant(r)
 	}
-	if v := r.Header[PriorityHeader]; len(v) == 1 && c.trusted(r) {
-		if p, err := ParsePriority(v[0]); err == nil {
-			class.Priority = p
+	if c.believes {
+		if v := r.Header[PriorityHeader]; len(v) == 1 && c.trusted(r) {
+			if p, err := ParsePriority(v[0]); err == nil {
+				priority = p
+			}
 		}
 	}
-	return class
+	return Class{
+		Priority: priority, User: user, Tenant: tenant, Route: found.Route, Cost: found.Cost, Budget: found.Budget,
+		Exempt: found.Exempt || r.Method == http.MethodOptions && preflight(r), Track: found.Track,
+	}
+}
+
+func preflight(r *http.Request) bool {
+	return r.ContentLength == 0 && r.Header["Access-Control-Request-Method"] != nil && r.Header["Origin"] != nil
 }
 
 // maxPath is the longest path that is looked up. Out of a megabyte, which
@@ -190,15 +203,15 @@ const maxPath = 8 << 10
 // routed looks the class up by method, host and path. For an unclean path or
 // a wrong method the mux answers with a handler of its own, a redirect or an
 // error: those are no routes of ours.
-func (c *classifier) routed(r *http.Request) Class {
-	if c.mux == nil || len(r.URL.Path) > maxPath || strings.Contains(r.URL.Path, "/..") {
-		return c.fallback
+func (c *classifier) routed(r *http.Request) *Class {
+	if len(r.URL.Path) > maxPath || strings.Contains(r.URL.Path, "/..") {
+		return &c.fallback
 	}
 	h, _ := c.mux.Handler(r)
 	if found, ok := h.(*route); ok {
-		return found.class
+		return &found.class
 	}
-	return c.fallback
+	return &c.fallback
 }
 
 func (c *classifier) trusted(r *http.Request) bool {

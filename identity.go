@@ -64,13 +64,15 @@ func NewIdentity(c Identity) (func(*http.Request) ID, error) {
 	f := &identifier{Identity: c, hash: newHasher(c.Secret)}
 	f.Header = http.CanonicalHeaderKey(c.Header)
 	f.Address.Trusted = slices.Clone(c.Address.Trusted)
+	f.whole = !f.hash.shared && len(c.Address.Trusted) == 0 && (c.Address.V4Bits == 0 || c.Address.V4Bits == 32)
 	f.Secret = nil // only its hash is kept
 	return f.identify, nil
 }
 
 type identifier struct {
 	Identity
-	hash hasher
+	hash  hasher
+	whole bool // an IPv4 peer is known by its whole address
 }
 
 // Each source hashes into a space of its own (the tag), so that a cookie can
@@ -99,9 +101,18 @@ func (f *identifier) identify(r *http.Request) ID {
 			return f.hash.string(tagHeader, v[0])
 		}
 	}
+	if f.whole {
+		if v4, ok := fourAndPort(r.RemoteAddr); ok {
+			return f.hash.four(v4)
+		}
+	}
 	p := f.Address.Prefix(r)
 	if !p.IsValid() {
 		return 0
+	}
+	if !f.hash.shared && p.Addr().Is4() && p.Bits() == 32 {
+		a := p.Addr().As4()
+		return f.hash.four(binary.BigEndian.Uint32(a[:]))
 	}
 	var b [18]byte
 	a := p.Addr().As16()
@@ -210,6 +221,13 @@ func (h *hasher) bytes(tag byte, b []byte) ID {
 	n += copy(buf[n:], b)
 	sum := sha256.Sum256(buf[:n])
 	return avoidZero(binary.LittleEndian.Uint64(sum[:8]))
+}
+
+// four is bytes for a whole IPv4 address, where a fleet need not agree.
+func (h *hasher) four(v uint32) ID {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], uint64(v)|uint64(tagAddress)<<56)
+	return avoidZero(maphash.Bytes(h.seed, b[:]))
 }
 
 func avoidZero(v uint64) ID {

@@ -32,52 +32,55 @@ func (p *Permit) end(dropped bool) {
 	}
 }
 
-// ticket is a Permit without its guard: the middleware's form.
+// ticket is a Permit without its guard: the middleware's form. It has three
+// words, because the compiler keeps structs of up to four fields in registers
+// and moves larger ones through memory, which cost more than all the rest.
 type ticket struct {
-	s      *Shedder // nil: nothing to give back
-	start  int64    // when the seat was taken; 0 if not sampled
-	shard  uint32
-	tick   uint32
-	flags  uint32
-	shadow bool // a dry run let it in: it has no seat
+	s     *Shedder // nil: nothing to give back
+	start int64    // when the seat was taken; 0 if not sampled
+	bits  uint64   // tick (32 bits), shard (24), flags (8)
 }
+
+func (t ticket) tick() uint32  { return uint32(t.bits >> 32) }
+func (t ticket) shard() uint32 { return uint32(t.bits) >> 8 }
+func (t ticket) flags() uint32 { return uint32(t.bits) & 0xff }
 
 // Acquire asks for a seat. If none is free it waits in the order of priority
 // and user, as long as the priority's wait allows and ctx is not done. The
 // error is a *seawall.Rejection. Admitting and releasing costs about 60 ns,
 // refusing 20 ns, neither allocates.
 func (s *Shedder) Acquire(ctx context.Context, c seawall.Class) (Permit, error) {
-	t, rej := s.acquire(ctx, &c, true)
-	if rej != nil {
-		return Permit{}, rej
-	}
-	return Permit{ticket: t}, nil
+	t, err := s.acquire(ctx, &c, true)
+	return Permit{ticket: t}, err
 }
 
 // TryAcquire is Acquire without waiting.
 func (s *Shedder) TryAcquire(c seawall.Class) (Permit, error) {
-	t, rej := s.acquire(context.Background(), &c, false)
-	if rej != nil {
-		return Permit{}, rej
-	}
-	return Permit{ticket: t}, nil
+	t, err := s.acquire(context.Background(), &c, false)
+	return Permit{ticket: t}, err
 }
 
-func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (ticket, *seawall.Rejection) {
+// acquire is the hot path. It calls nothing, so that nothing has to be kept
+// safe across calls. An error is a *seawall.Rejection: as an error it lets
+// Acquire be inlined, and the Class be made where it is read.
+func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (ticket, error) {
 	g := s.gate.Load()
 	if c.Exempt {
 		s.exempt.Add(1)
 		s.observe(ctx, g, c, event{outcome: seawall.Admitted})
 		return ticket{}, nil
 	}
-	r := g.epochs.rank(c.Priority, c.User)
-	if g.favours != nil && c.User != 0 && g.favours.has(c.User, g.second) {
+	var r rank
+	if c.User == 0 {
+		r = rankOfNobody(c.Priority)
+	} else if r = g.epochs.rankOf(c.Priority, c.User); g.favours != nil && g.favours.has(c.User, g.second) {
 		r = r.ahead()
 	}
 	level := r.level()
 	below := level >= g.floor
-	t := ticket{s: s, shard: pick(len(s.shards))}
-	sh := &s.shards[t.shard]
+	at := pick(len(s.shards))
+	t := ticket{s: s, bits: uint64(at) << 8}
+	sh := &s.shards[at]
 	add := uint64(1)
 	if below {
 		add = 1<<32 | 1
@@ -99,34 +102,53 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, wait bool) (tic
 		sh.met.Add(uint64(s.n.Load())<<countBits | 1)
 	}
 	if below {
+		if g.plain {
+			return ticket{}, g.overloaded(r, seq)
+		}
 		return s.refuse(ctx, g, c, r, seq, event{})
 	}
 	if s.waiters.Load() == 0 {
 		for n := s.n.Load(); n < g.limit; n = s.n.Load() {
 			if s.n.CompareAndSwap(n, n+1) {
-				if s.gate.Load().closed {
-					// Close may not have seen this seat taken.
-					s.giveSeat()
-					s.slow[r.class()].full.Add(1)
-					return s.refuse(ctx, s.gate.Load(), c, r, seq, event{})
-				}
 				if sampled {
-					s.note(&t, sh, g, n+1)
+					t.bits |= s.note(sh, g, n+1)
 				}
-				if g.favours != nil && c.User != 0 {
-					g.favours.admitted(c.User, g.second)
-				}
-				if g.cfg.Observer != nil {
-					s.observeAdmitted(ctx, g, c, &t)
+				if !g.plain || g.favours != nil || s.gate.Load().closed {
+					return s.admitted(ctx, g, c, r, seq, t)
 				}
 				return t, nil
 			}
 		}
 	}
-	sh.blocked.Add(1)
+	return s.full(ctx, g, c, r, seq, t, wait)
+}
+
+// admitted is the rest of an admission that somebody is told of, or that Close
+// may not have seen.
+func (s *Shedder) admitted(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, t ticket) (ticket, error) {
+	if now := s.gate.Load(); now.closed {
+		s.giveSeat()
+		s.slow[r.class()].full.Add(1)
+		return s.refuse(ctx, now, c, r, seq, event{})
+	}
+	if g.favours != nil && c.User != 0 {
+		g.favours.admitted(c.User, g.second)
+	}
+	if g.cfg.Observer != nil {
+		s.observeAdmitted(ctx, g, c, t)
+	}
+	return t, nil
+}
+
+// full goes on where there is no seat.
+func (s *Shedder) full(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, t ticket, wait bool) (ticket, error) {
+	s.shards[t.shard()].blocked.Add(1)
 	limit := g.cfg.waitOf(c.Priority)
 	if !wait || limit <= 0 || g.dry {
 		s.slow[r.class()].full.Add(1)
+		if g.plain {
+			return ticket{}, g.overloaded(r, seq)
+		}
 		return s.refuse(ctx, g, c, r, seq, event{})
 	}
 	return s.wait(ctx, g, c, r, t, seq, limit)
@@ -141,23 +163,24 @@ func signed(up bool) uint64 {
 }
 
 // note makes an admitted request a sample.
-func (s *Shedder) note(t *ticket, sh *shard, g *gate, n int64) {
-	t.tick = g.tick
+func (s *Shedder) note(sh *shard, g *gate, n int64) (bits uint64) {
+	var flags uint32
 	if n <= g.eligible {
-		t.flags |= eligible
+		flags |= eligible
 	}
 	if n <= g.proven {
-		t.flags |= proven
+		flags |= proven
 	}
-	sh.ring[g.tick%ringSlots].admit(t.flags)
+	sh.ring[g.tick%ringSlots].admit(flags)
 	if n > sh.nMax.Load() {
 		sh.nMax.Store(n) // a lost race costs one of two maxima
 	}
+	return uint64(g.tick)<<32 | uint64(flags)
 }
 
 // wait joins the queue. A newcomer who is better than the worst inside takes
 // its place when there is no room.
-func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t ticket, seq uint32, limit time.Duration) (ticket, *seawall.Rejection) {
+func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t ticket, seq uint32, limit time.Duration) (ticket, error) {
 	if t.start == 0 {
 		t.start = s.now()
 	}
@@ -229,7 +252,7 @@ func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t
 		g.favours.admitted(c.User, g.second)
 	}
 	t.start = now
-	s.note(&t, &s.shards[t.shard], g, s.n.Load())
+	t.bits |= s.note(&s.shards[t.shard()], g, s.n.Load())
 	s.observe(ctx, g, c, event{outcome: seawall.Admitted, wait: waited})
 	seated = false
 	return t, nil
@@ -333,11 +356,11 @@ func (s *Shedder) free() {
 
 // release ends a request. Without a client, or cut short, it is no sample.
 func (s *Shedder) release(t *ticket, dropped bool) {
-	if t.shadow {
+	if t.flags()&shadow != 0 {
 		s.releaseShadow()
 		return
 	}
-	sh := &s.shards[t.shard]
+	sh := &s.shards[t.shard()]
 	if !dropped {
 		sh.done.Add(1)
 	}
@@ -347,18 +370,18 @@ func (s *Shedder) release(t *ticket, dropped bool) {
 	}
 	now := s.now()
 	g := s.gate.Load()
-	c := &sh.ring[t.tick%ringSlots]
-	fresh := g.tick-t.tick < ringAge
+	c := &sh.ring[t.tick()%ringSlots]
+	fresh := g.tick-t.tick() < ringAge
 	if dropped {
 		if fresh {
-			c.retract(t.flags)
+			c.retract(t.flags())
 		}
 	} else {
 		took := now - t.start
 		units := uint64(took) >> unitShift
 		sh.returned.Add(units<<countBits | 1)
 		if fresh {
-			c.giveBack(t.flags, units, took < g.early)
+			c.giveBack(t.flags(), units, took < g.early)
 		}
 	}
 	if now >= s.due.Load() {
@@ -367,7 +390,7 @@ func (s *Shedder) release(t *ticket, dropped bool) {
 }
 
 // gone is the answer to a request whose context ended while it waited.
-func (s *Shedder) gone(ctx context.Context, g *gate, c *seawall.Class, waited time.Duration) (ticket, *seawall.Rejection) {
+func (s *Shedder) gone(ctx context.Context, g *gate, c *seawall.Class, waited time.Duration) (ticket, error) {
 	reason := seawall.Expired
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		reason = seawall.DeadlineExceeded

@@ -16,6 +16,7 @@ const (
 	favourCount   = 8
 	favourSeconds = 10
 	favourUsers   = 1 << 14
+	favourShift   = 64 - 14
 )
 
 // favours remembers who has one, in 64 KiB, made at the first saturation. An
@@ -24,8 +25,8 @@ const (
 type favours struct{ entries [favourUsers]atomic.Uint32 }
 
 func (f *favours) of(user seawall.ID) (entry *atomic.Uint32, tag uint32) {
-	h := fold(uint64(user)^0x4b33a62ed433d4a3, 0x4d5a2da51de1aa47)
-	return &f.entries[h%favourUsers], uint32(h>>40) << 18
+	h := uint64(user) * 0x9e3779b97f4a7c15 // Fibonacci hashing: the upper bits are good
+	return &f.entries[h>>favourShift], uint32(h>>32) << 18
 }
 
 func favourAlive(e, tag, second uint32) bool {
@@ -36,7 +37,7 @@ func favourAlive(e, tag, second uint32) bool {
 func (f *favours) has(user seawall.ID, second uint32) bool {
 	entry, tag := f.of(user)
 	e := entry.Load()
-	return favourAlive(e, tag, second) && e&0xff > 0
+	return e&0xff > 0 && favourAlive(e, tag, second) // mostly there is none
 }
 
 // admitted uses one up, or gives the first ones. Two requests of one user at

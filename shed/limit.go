@@ -175,6 +175,8 @@ func (s *state) lowPhase() float64  { return s.hunt.rest * s.highPhase() }
 // the knee is state, and the baseline is derived. Correcting a baseline from
 // samples taken under saturation instead ends in a spiral.
 func (s state) stepHold(w *window, b bounds) state {
+	// Below this both phases of a probe would be the minimum, and never differ.
+	s.knee = max(s.knee, b.min/s.slack())
 	s.base = s.base.rescale(min(s.knee/s.sat.x, b.budget)) // no longer than anybody waits
 	s = s.probe(w, b)
 	s.limit = s.knee * s.slack()

@@ -17,22 +17,27 @@ func (s *Shedder) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cfg := s.gate.Load().cfg
 		class := cfg.Classify(r)
-		t, rej := s.acquire(r.Context(), &class, true)
-		if rej != nil {
-			cfg.Respond(w, r, rej)
+		t, err := s.acquire(r.Context(), &class, true)
+		if err != nil {
+			cfg.Respond(w, r, err.(*seawall.Rejection)) //nolint:errorlint,forcetypeassert // acquire returns no other
 			return
 		}
 		if t.s == nil { // exempt
 			next.ServeHTTP(w, r)
 			return
 		}
-		returned := false
-		defer func() {
-			s.release(&t, !returned || r.Context().Err() != nil)
-		}()
-		next.ServeHTTP(w, r)
-		returned = true
+		t.serve(next, w, r)
 	})
+}
+
+// serve stands apart so that a refusal does not pay for the defer.
+func (t ticket) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	returned := false
+	defer func() {
+		t.s.release(&t, !returned || r.Context().Err() != nil)
+	}()
+	next.ServeHTTP(w, r)
+	returned = true
 }
 
 var (

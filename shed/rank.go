@@ -1,6 +1,7 @@
 package shed
 
 import (
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"time"
@@ -36,6 +37,7 @@ func priorityOf(class uint32) seawall.Priority { return seawall.Critical - seawa
 // follows the wall clock, so that the instances of a fleet agree.
 type epochs struct {
 	number, rest, period uint64    // seconds; number*period+rest is now
+	turn                 uint64    // whose hash is not below it has the next throw already
 	salt                 [2]uint64 // of this throw and of the next
 }
 
@@ -43,22 +45,33 @@ func epochsAt(t time.Time, period time.Duration) epochs {
 	p := uint64(period / time.Second)
 	now := uint64(max(t.Unix(), 0))
 	n := now / p
-	return epochs{number: n, rest: now % p, period: p, salt: [2]uint64{mix(n), mix(n + 1)}}
+	turn := uint64(math.MaxUint64)
+	if rest := now % p; rest > 0 {
+		turn, _ = bits.Div64(p-rest, 0, p) // (p-rest)/p of all hashes
+	}
+	return epochs{turn: turn, number: n, rest: now % p, period: p, salt: [2]uint64{mix(n), mix(n + 1)}}
 }
 
 func (e *epochs) rank(p seawall.Priority, user seawall.ID) rank {
-	class := uint64(seawall.Critical-p) & 3
 	if user == 0 {
-		// Nobody known: a new throw for every request.
-		return rank(class<<32 | uint64(rand.Uint32()))
+		return rankOfNobody(p)
 	}
-	h := fold(uint64(user)^0xa0761d6478bd642f, 0xe7037ed1a0b428db)
-	offset, _ := bits.Mul64(h, e.period) // uniform in [0, period)
-	salt := e.salt[0]
-	if e.rest+offset >= e.period {
-		salt = e.salt[1]
+	return e.rankOf(p, user)
+}
+
+// rankOfNobody is a new throw for every request.
+func rankOfNobody(p seawall.Priority) rank {
+	return rank(uint64(seawall.Critical-p)&3<<32 | uint64(rand.Uint32()))
+}
+
+// rankOf is small enough to be inlined. A user's own instant comes from a
+// multiplication (Fibonacci hashing), which spreads IDs of any make.
+func (e *epochs) rankOf(p seawall.Priority, user seawall.ID) rank {
+	salt, next := e.salt[0], e.salt[1]
+	if uint64(user)*0x9e3779b97f4a7c15 >= e.turn {
+		salt = next
 	}
-	return rank(class<<32 | fold(h^salt, 0x8ebc6af09c88c6e3)>>32)
+	return rank(uint64(seawall.Critical-p)&3<<32 | mix(uint64(user)^salt)>>32)
 }
 
 // fold multiplies to 128 bits and joins the halves: the mixing step of wyhash

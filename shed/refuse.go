@@ -2,7 +2,6 @@ package shed
 
 import (
 	"context"
-	"math/bits"
 	"time"
 
 	"github.com/seawall-go/seawall"
@@ -32,13 +31,28 @@ func newRejections(name string) *rejections {
 	return set
 }
 
+// spreads is how many values of a Retry-After are prepared at a time.
+const spreads = 64
+
+// spread prepares the refusals of a tick: seconds from 1 to retry, evenly.
+func (set *rejections) spread(retry uint32) (all [spreads]*seawall.Rejection) {
+	for i := range all {
+		all[i] = set.overloaded[1+i*int(retry)/spreads]
+	}
+	return all
+}
+
+// overloaded is one of them: by user, by tick and within a tick, as there may
+// be one or a thousand of any.
+func (g *gate) overloaded(r rank, seq uint32) *seawall.Rejection {
+	return g.refusals[(uint32(r)^g.salt+seq*27)%spreads]
+}
+
 // refuse says no, or in a dry run lets the request in beside the seats.
 // Retry-After grows with the share that is refused, so that those who are sent
-// away come back at the rate at which there is room, and is spread evenly: by
-// user, by tick and within a tick, as there may be one or a thousand of any.
-func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, e event) (ticket, *seawall.Rejection) {
-	dice, _ := bits.Mul64(fold(uint64(r)<<32^uint64(g.tick)<<20^uint64(seq)^0x589965cc75374cc3, 0x1d8e4e27c47d124f), uint64(g.retry))
-	rej := g.says.overloaded[1+dice]
+// away come back at the rate at which there is room, and is spread evenly.
+func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, e event) (ticket, error) {
+	rej := g.overloaded(r, seq)
 	if g.closed {
 		rej = g.says.draining
 	}
@@ -54,7 +68,7 @@ func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, r rank,
 		s.releaseShadow()
 		return ticket{}, now.says.draining
 	}
-	return ticket{s: s, shadow: true}, nil
+	return ticket{s: s, bits: shadow}, nil
 }
 
 func (s *Shedder) releaseShadow() {
@@ -83,11 +97,11 @@ func (s *Shedder) observe(ctx context.Context, g *gate, c *seawall.Class, e even
 }
 
 // observeAdmitted gives the seat back if the Observer panics: nobody else would.
-func (s *Shedder) observeAdmitted(ctx context.Context, g *gate, c *seawall.Class, t *ticket) {
+func (s *Shedder) observeAdmitted(ctx context.Context, g *gate, c *seawall.Class, t ticket) {
 	returned := false
 	defer func() {
 		if !returned {
-			s.release(t, true)
+			s.release(&t, true)
 		}
 	}()
 	s.observe(ctx, g, c, event{outcome: seawall.Admitted})

@@ -66,6 +66,7 @@ func (c *cohort) reset() {
 const (
 	eligible = 1 << iota
 	proven
+	shadow // a dry run let it in: it has no seat
 )
 
 func (c *cohort) admit(flags uint32) {

@@ -64,6 +64,9 @@ type gate struct {
 	tick             uint32
 	retry            uint32 // Retry-After is 1 to retry seconds
 	dry, closed      bool
+	plain            bool   // an answer is all there is to give: no Observer, no dry run, not closed
+	salt             uint32 // of the dice for refusals
+	refusals         [spreads]*seawall.Rejection
 	epochs           epochs
 	favours          *favours // nil while nobody is refused
 	second           uint32
@@ -188,6 +191,9 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 	if s.closed {
 		g.floor, g.limit = 0, 0
 	}
+	g.plain = !g.dry && !g.closed && cfg.Observer == nil
+	g.salt = uint32(mix(uint64(g.tick)))
+	g.refusals = g.says.spread(g.retry)
 	s.gate.Store(g)
 }
 

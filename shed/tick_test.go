@@ -180,6 +180,19 @@ func TestSampleMask(t *testing.T) {
 		if samples < 1000 || samples > 4000 {
 			t.Errorf("%d samples of 100,000 arrivals, want about 100,000/64 and one a level", samples)
 		}
+		// Of each level the first in a tick is one, and finds out that it is due.
+		for number := s.number; number < 20; number++ {
+			p, _ := s.TryAcquire(seawall.Class{Priority: seawall.Critical})
+			p.Release()
+			if mask := s.gate.Load().mask; s.number != number+1 {
+				t.Fatalf("mask %d: the first request after 50ms is no sample", mask)
+			}
+			for i := range 40_000 {
+				p, _ := s.TryAcquire(seawall.Class{Priority: seawall.Sheddable, User: seawall.ID(i%1000 + 1)})
+				p.Release()
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
 		if p := s.Stats().Priorities[1]; p.Offered != 400_000 || p.Admitted != 400_000 {
 			t.Errorf("%+v", p)
 		}

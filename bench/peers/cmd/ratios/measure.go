@@ -1,0 +1,148 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/seawall-go/seawall/bench/peers"
+)
+
+// row is one case in one form, with all who take part.
+type row struct {
+	name  string // case/form
+	lanes []*lane
+}
+
+// lane is one contender in a row, and what its turns took.
+type lane struct {
+	library string
+	scene   *peers.Scene
+	turn    func() error
+	ns      []float64 // of one request, by round
+	allocs  int64     // of one request, the most of all rounds
+}
+
+// quietName is the row of requests that come now and then.
+const quietName = "admit-quiet/serial"
+
+// measure gives every lane of every row a turn in each round.
+func measure(o options) ([]*row, []float64, error) {
+	rows, stop, err := rowsOf(o)
+	defer stop()
+	if err != nil {
+		return nil, nil, err
+	}
+	var clock []float64
+	for round := range o.rounds {
+		for _, r := range rows {
+			// Whoever follows on whom may matter: everybody is first once.
+			for i := range r.lanes {
+				if err := r.lanes[(i+round)%len(r.lanes)].turn(); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+		clock = append(clock, readClock(200_000))
+	}
+	return rows, clock, nil
+}
+
+func rowsOf(o options) (rows []*row, stop func(), err error) {
+	var scenes []*peers.Scene
+	stop = func() {
+		for _, s := range scenes {
+			s.Close()
+		}
+	}
+	for _, c := range o.cases {
+		byForm := map[peers.Form]*row{}
+		for _, f := range peers.Forms() {
+			byForm[f] = &row{name: fmt.Sprintf("%s/%s", c, f)}
+			rows = append(rows, byForm[f])
+		}
+		quiet := &row{name: quietName}
+		if c == peers.Admit && o.quiet > 0 {
+			rows = append(rows, quiet)
+		}
+		for _, l := range peers.Libraries() {
+			s, err := l.Scene(c)
+			if err != nil {
+				return nil, stop, err
+			}
+			scenes = append(scenes, s)
+			for _, f := range peers.Forms() {
+				n := &lane{library: l.Name, scene: s}
+				if err := n.calibrate(f, o.turn); err != nil {
+					return nil, stop, err
+				}
+				byForm[f].lanes = append(byForm[f].lanes, n)
+			}
+			q := &lane{library: l.Name, scene: s}
+			q.turn = func() error { return q.quiet(o.quiet) }
+			quiet.lanes = append(quiet.lanes, q)
+		}
+	}
+	return rows, stop, nil
+}
+
+// calibrate finds how many requests make a turn, and keeps to that number. Of
+// three tries the fastest counts: a machine that stands still for a moment
+// looks as if a single request were a turn.
+func (n *lane) calibrate(f peers.Form, turn time.Duration) error {
+	fastest := float64(turn)
+	for range 3 {
+		r, err := n.benchmark(f, turn.String())
+		if err != nil {
+			return err
+		}
+		fastest = min(fastest, max(1, perRequest(r)))
+	}
+	perTurn := strconv.Itoa(int(float64(turn)/fastest)) + "x"
+	n.turn = func() error {
+		r, err := n.benchmark(f, perTurn)
+		if err != nil {
+			return err
+		}
+		n.ns = append(n.ns, perRequest(r))
+		n.allocs = max(n.allocs, r.AllocsPerOp())
+		return nil
+	}
+	return nil
+}
+
+func (n *lane) benchmark(f peers.Form, benchtime string) (r testing.BenchmarkResult, err error) {
+	if err := flag.Set("test.benchtime", benchtime); err != nil {
+		return r, fmt.Errorf("setting the length of a turn: %w", err)
+	}
+	r = testing.Benchmark(func(b *testing.B) {
+		b.Helper()
+		if err = n.scene.Measure(b, f); err != nil {
+			b.FailNow()
+		}
+	})
+	return r, err
+}
+
+// perRequest is nanoseconds, with the fraction that NsPerOp drops.
+func perRequest(r testing.BenchmarkResult) float64 {
+	return float64(r.T.Nanoseconds()) / float64(max(1, r.N))
+}
+
+func (n *lane) quiet(bursts int) error {
+	took, err := n.scene.Quiet(bursts)
+	n.ns = append(n.ns, float64(took))
+	return err
+}
+
+// readClock is what one reading of the clock takes, in nanoseconds.
+func readClock(n int) float64 {
+	base := time.Now()
+	var last time.Duration
+	for range n {
+		last = time.Since(base)
+	}
+	return float64(last) / float64(n)
+}

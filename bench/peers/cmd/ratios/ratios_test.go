@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seawall-go/seawall/bench/peers"
+)
+
+func TestParse(t *testing.T) {
+	var out bytes.Buffer
+	o, err := parse([]string{"-rounds", "3", "-turn", "1ms", "-quiet", "0", "-cases", "reject,admit"}, &out)
+	if err != nil || o.rounds != 3 || o.turn != time.Millisecond || o.quiet != 0 || !slices.Equal(o.cases, []peers.Case{peers.Reject, peers.Admit}) {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	if o, err = parse(nil, &out); err != nil || !slices.Equal(o.cases, peers.Cases()) {
+		t.Errorf("by default: %+v, %v", o, err)
+	}
+	for args, want := range map[string]string{
+		"-rounds 0":        "-rounds must be between",
+		"-turn 1ns":        "-turn must be between",
+		"-quiet -1":        "-quiet must be between",
+		"-cases admit,nil": `no case "nil" (there are admit, reject,`,
+		"more":             "no argument is expected",
+		"-unknown":         "not defined",
+	} {
+		code, err := run(strings.Fields(args), &out)
+		if code != 2 || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %d, %v; want 2 and %q", args, code, err, want)
+		}
+	}
+	if code, err := run([]string{"-h"}, &out); code != 0 || err != nil {
+		t.Errorf("-h: %d, %v", code, err)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   spread
+	}{
+		{[]float64{7}, spread{7, 7, 7}},
+		{[]float64{5, 1, 4, 2, 3}, spread{2, 3, 4}},
+		{[]float64{4, 1, 3, 2}, spread{1.75, 2.5, 3.25}},
+	} {
+		if got := spreadOf(c.values); got != c.want {
+			t.Errorf("%v: got %v, want %v", c.values, got, c.want)
+		}
+	}
+	if v := spreadOf(nil); !math.IsNaN(v.mid) {
+		t.Errorf("of nothing: %v", v)
+	}
+}
+
+// rowOf has seawall at own and its peer at 100 ns, on a machine that becomes
+// three times slower in the last round.
+func rowOf(name, peer string, allocs int64, own ...float64) *row {
+	r := &row{name: name, lanes: []*lane{{library: "seawall", allocs: allocs}, {library: peer}}}
+	for i, ns := range own {
+		slow := 1.0
+		if i == len(own)-1 {
+			slow = 3
+		}
+		r.lanes[0].ns = append(r.lanes[0].ns, ns*slow)
+		r.lanes[1].ns = append(r.lanes[1].ns, 100*slow)
+	}
+	return r
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		row  *row
+		want []string
+	}{
+		{rowOf("admit/serial", "failsafe", 0, 30, 40, 50), nil},
+		{rowOf("admit/serial", "failsafe", 0, 30, 41, 50), []string{"admit/serial: 0.41 of failsafe, want at most 0.40"}},
+		{rowOf("admit/serial", "failsafe", 1, 30, 40, 50), []string{"admit/serial: 1 allocations a request, want none"}},
+		{rowOf("admit/serial", "kratos", 0, 30), []string{"admit/serial: NaN of failsafe, want at most 0.40"}},
+		{rowOf(quietName, "failsafe", 1, 300), nil}, // no goal
+		{rowOf("handler-reject/parallel", "failsafe", 0, 11, 10, 2), nil},
+		{rowOf("handler-reject/parallel", "failsafe", 2, 11, 11, 2), []string{
+			"handler-reject/parallel: 0.11 of failsafe, want at most 0.10",
+			"handler-reject/parallel: 2 allocations a request, want none",
+		}},
+	} {
+		var out bytes.Buffer
+		got := report(&out, []*row{c.row}, []float64{40})
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.row.name, got, c.want)
+		}
+		if strings.Contains(out.String(), "MISSED") != (c.want != nil) {
+			t.Errorf("%q:\n%s", c.want, out.String())
+		}
+	}
+}
+
+// TestGoals: each goal is about a row that is measured, and a peer that is.
+func TestGoals(t *testing.T) {
+	var rows, libraries []string
+	for _, c := range peers.Cases() {
+		for _, f := range peers.Forms() {
+			rows = append(rows, string(c)+"/"+string(f))
+		}
+	}
+	for _, l := range peers.Libraries() {
+		libraries = append(libraries, l.Name)
+	}
+	for _, g := range goals {
+		if !slices.Contains(rows, g.row) || !slices.Contains(libraries, g.peer) {
+			t.Errorf("%+v is about nothing that is measured", g)
+		}
+	}
+	if len(goals) != len(rows) {
+		t.Errorf("%d goals for %d rows", len(goals), len(rows))
+	}
+}
+
+// TestRun measures everything for a moment. The figures mean nothing; whether
+// goals are met is not asked.
+func TestRun(t *testing.T) {
+	benchtime := flag.Lookup("test.benchtime")
+	defer benchtime.Value.Set(benchtime.Value.String()) // it is the test's own, too
+	var out bytes.Buffer
+	code, err := run([]string{"-rounds", "2", "-turn", "50us", "-quiet", "1"}, &out)
+	if err != nil || code == 2 {
+		t.Fatalf("%d, %v\n%s", code, err, out.String())
+	}
+	if missed := strings.Contains(out.String(), "\nMISSED "); missed != (code == 1) {
+		t.Errorf("exit code %d for\n%s", code, out.String())
+	}
+	for _, want := range []string{"One reading of the clock", "failsafe-priority", quietName, "reject-full/parallel", "handler-reject/serial", "at most 0.10"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing:\n%s", want, out.String())
+		}
+	}
+}
+
+// TestMeasureStops: a library in the wrong state is an error, not a figure.
+func TestMeasureStops(t *testing.T) {
+	for _, l := range peers.Libraries() {
+		s, err := l.Scene(peers.Reject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Free() // now it admits
+		n := &lane{library: l.Name, scene: s}
+		if err := n.calibrate(peers.Serial, time.Millisecond); err == nil {
+			t.Errorf("%s: no error though it admits what should be refused", l.Name)
+		}
+		s.Close()
+	}
+}

@@ -1,0 +1,15 @@
+// Package peers measures seawall side by side with other Go libraries that do
+// the same work, in one process and in the state that is asked about.
+//
+//	go test -bench . ./bench/peers           each figure by itself
+//	go run ./bench/peers/cmd/ratios          interleaved, with the goals
+//
+// Every library is set up as its own documentation recommends. Where a choice
+// had to be made it is in the library's favour: go-zero does not log, kratos
+// has no framework around it, nobody's limiter shrinks below what the
+// benchmark needs, and nobody takes the heat of the benchmark itself for
+// overload.
+//
+// The module stands alone, so that nobody who uses seawall ever sees these
+// libraries in a go.sum.
+package peers

@@ -1,0 +1,239 @@
+package peers
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Case is one thing that is measured.
+type Case string
+
+// The cases.
+const (
+	// Admit takes a permit and gives it back.
+	Admit Case = "admit"
+	// Reject is a refusal while the house is full, in the way in which nearly
+	// all of a flood is refused. Nobody waits.
+	Reject Case = "reject"
+	// RejectFull is seawall's other refusal: of somebody important enough to
+	// pass the floor, who finds no seat and does not wait. The others have
+	// one kind; it stands beside both.
+	RejectFull Case = "reject-full"
+	// HandlerAdmit and HandlerReject are the same through the library's
+	// net/http middleware, classification and answer included.
+	HandlerAdmit  Case = "handler-admit"
+	HandlerReject Case = "handler-reject"
+)
+
+// Cases lists them all.
+func Cases() []Case { return []Case{Admit, Reject, RejectFull, HandlerAdmit, HandlerReject} }
+
+// admits says what has to become of every single request of the case.
+func (c Case) admits() bool { return c == Admit || c == HandlerAdmit }
+
+// Library is a contender.
+type Library struct {
+	Name string
+	// build brings the library into the state of the case.
+	build func(Case) (*Scene, error)
+}
+
+// Libraries lists the contenders, seawall first.
+func Libraries() []Library {
+	return []Library{
+		{"seawall", seawallScene},
+		{"failsafe", failsafeScene},
+		{"failsafe-priority", failsafePriorityScene},
+		{"gozero", gozeroScene},
+		{"kratos", kratosScene},
+	}
+}
+
+// Scene brings the library into the state that c measures. Close the scene
+// when done.
+func (l Library) Scene(c Case) (*Scene, error) {
+	s, err := l.build(c)
+	if err != nil {
+		return nil, fmt.Errorf("%s/%s: %w", c, l.Name, err)
+	}
+	s.name, s.admits = string(c)+"/"+l.Name, c.admits()
+	if s.handler != nil {
+		s.loop = serving(s.handler, s.header)
+	}
+	return s, nil
+}
+
+// Scene is a library in a state in which it admits everybody, or nobody.
+type Scene struct {
+	name   string
+	admits bool
+	// loop makes n requests, one after the other, and returns how many of
+	// them were admitted. It holds all that a call costs and nothing else.
+	loop func(n int) (admitted int)
+	// handler and header make the loop of a case that goes through HTTP.
+	handler http.Handler
+	header  http.Header
+	// ready brings the state back, if it is not the same after a pause.
+	ready func() error
+	used  time.Time
+	// count is how many requests the library has counted as decided in the
+	// way this case measures; nil if it does not count.
+	count func() uint64
+	// free gives back what fills the house.
+	free func()
+	stop func()
+}
+
+// Close ends whatever the scene has started.
+func (s *Scene) Close() {
+	s.Free()
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
+	}
+}
+
+// Free gives back what fills the house.
+func (s *Scene) Free() {
+	if s.free != nil {
+		s.free()
+		s.free = nil
+	}
+}
+
+// Ready brings the scene into the state it is about, after a pause. A state
+// that was used a moment ago still holds.
+func (s *Scene) Ready() error {
+	if s.ready == nil || time.Since(s.used) < 30*time.Millisecond {
+		return nil
+	}
+	if err := s.ready(); err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
+}
+
+// Run makes n requests in so many goroutines. It is an error if a single one
+// of them was not decided as it should be: then something else was measured.
+func (s *Scene) Run(n, goroutines int) error {
+	return s.run(n, func() int { return s.parallel(n, goroutines) })
+}
+
+// run judges n requests that f makes.
+func (s *Scene) run(n int, f func() (admitted int)) error {
+	var before uint64
+	if s.count != nil {
+		before = s.count()
+	}
+	admitted := f()
+	s.used = time.Now()
+	want := 0
+	if s.admits {
+		want = n
+	}
+	if admitted != want {
+		return fmt.Errorf("%s: %d of %d requests were admitted (want %d)", s.name, admitted, n, want)
+	}
+	if s.count != nil {
+		if got := s.count() - before; got != uint64(n) {
+			return fmt.Errorf("%s: %d of %d requests were decided in the way that is measured", s.name, got, n)
+		}
+	}
+	return nil
+}
+
+func (s *Scene) parallel(n, goroutines int) int {
+	if goroutines <= 1 {
+		return s.loop(n)
+	}
+	var (
+		wg    sync.WaitGroup
+		total = make([]int, goroutines)
+	)
+	for i := range goroutines {
+		share := n / goroutines
+		if i < n%goroutines {
+			share++
+		}
+		wg.Go(func() { total[i] = s.loop(share) })
+	}
+	wg.Wait()
+	admitted := 0
+	for _, a := range total {
+		admitted += a
+	}
+	return admitted
+}
+
+// Form is how many goroutines ask at once.
+type Form string
+
+// The forms.
+const (
+	Serial   Form = "serial"
+	Parallel Form = "parallel" // one for each processor
+)
+
+// Forms lists them.
+func Forms() []Form { return []Form{Serial, Parallel} }
+
+func (f Form) goroutines() int {
+	if f == Serial {
+		return 1
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// Measure is the body of a benchmark. An error is a state other than the one
+// that was to be measured. It is tried three times: on a machine that stands
+// still for a tick or two a law may rightly think that the crowd has gone.
+func (s *Scene) Measure(b *testing.B, f Form) (err error) {
+	b.Helper()
+	b.ReportAllocs()
+	for range 3 {
+		b.StopTimer()
+		if err = s.measure(b, f); err == nil {
+			return nil
+		}
+		s.used = time.Time{} // not ready any more
+	}
+	return err
+}
+
+func (s *Scene) measure(b *testing.B, f Form) error {
+	b.Helper()
+	if err := s.Ready(); err != nil {
+		return err
+	}
+	if err := s.Run(64, f.goroutines()); err != nil {
+		return fmt.Errorf("before the measurement: %w", err)
+	}
+	return s.run(b.N, func() int {
+		b.ResetTimer()
+		b.StartTimer()
+		defer b.StopTimer()
+		return s.parallel(b.N, f.goroutines())
+	})
+}
+
+// Quiet is the time a request takes in a service that has all the time in the
+// world: so many bursts of 256 requests, 60 ms apart. Caches are cold then,
+// and what is sampled only now and then under load is sampled each time.
+func (s *Scene) Quiet(bursts int) (time.Duration, error) {
+	const burst = 256
+	var total time.Duration
+	for range bursts {
+		time.Sleep(60 * time.Millisecond)
+		began := time.Now()
+		admitted := s.loop(burst)
+		total += time.Since(began)
+		if (admitted == burst) != s.admits {
+			return 0, fmt.Errorf("%s: %d of %d requests were admitted", s.name, admitted, burst)
+		}
+	}
+	return total / time.Duration(bursts*burst), nil
+}
