@@ -85,7 +85,7 @@ type Override struct {
 	// Value to set; empty takes the override back.
 	Value string `json:"value"`
 	// For is how long; zero is until taken back.
-	For time.Duration `json:"for,omitempty"`
+	For time.Duration `json:"for_ns,omitempty"`
 	// By and Why are kept for the others on call.
 	By  string `json:"by,omitempty"`
 	Why string `json:"why,omitempty"`

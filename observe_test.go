@@ -118,7 +118,7 @@ func TestControlJSON(t *testing.T) {
 		}
 	}
 	var o seawall.Override
-	dec := json.NewDecoder(strings.NewReader(`{"control":"limit","value":"50","for":60000000000,"by":"ops","why":"test"}`))
+	dec := json.NewDecoder(strings.NewReader(`{"control":"limit","value":"50","for_ns":60000000000,"by":"ops","why":"test"}`))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&o); err != nil || o != (seawall.Override{Control: "limit", Value: "50", For: time.Minute, By: "ops", Why: "test"}) {
 		t.Errorf("override %+v, %v", o, err)

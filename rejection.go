@@ -21,6 +21,8 @@ const (
 	Duplicate        Reason = "duplicate"
 	DeadlineExceeded Reason = "deadline_exceeded"
 	Draining         Reason = "draining"
+	// Canceled is a client that left before its turn.
+	Canceled Reason = "canceled"
 )
 
 // ErrRejected matches every Rejection, whatever its reason.

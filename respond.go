@@ -112,7 +112,7 @@ type answer struct {
 
 // reasons are those whose answers are rendered beforehand, in this order.
 var reasons = [...]Reason{
-	RateLimited, Overloaded, CircuitOpen, QueueFull, TenantFull, Expired, Duplicate, DeadlineExceeded, Draining,
+	RateLimited, Overloaded, CircuitOpen, QueueFull, TenantFull, Expired, Duplicate, DeadlineExceeded, Draining, Canceled,
 }
 
 func renderAll() (all [len(reasons)][3]*answer) {
@@ -146,6 +146,8 @@ func (r Reason) index() int {
 		return 7
 	case Draining:
 		return 8
+	case Canceled:
+		return 9
 	default:
 		return -1
 	}
@@ -172,6 +174,7 @@ var details = map[Reason]string{
 	Expired:          "The request waited longer than it was worth. Nothing was done.",
 	Duplicate:        "The same work is already under way. Nothing was done again.",
 	DeadlineExceeded: "The deadline of the request has passed. Nothing was done.",
+	Canceled:         "The request was given up. Nothing was done.",
 	Draining:         "This server is shutting down. Nothing was done; try again.",
 }
 

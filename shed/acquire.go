@@ -192,31 +192,7 @@ func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t
 		return s.refuse(ctx, g, c, r, seq, event{})
 	}
 	slow.waited.Add(1)
-	if w.timer == nil {
-		w.timer = time.NewTimer(limit)
-	} else {
-		w.timer.Reset(limit)
-	}
-	var v verdict
-	gaveUp, timedOut := false, false
-	select {
-	case v = <-w.ready:
-	case <-w.timer.C:
-		timedOut = s.leave(w)
-		if !timedOut {
-			v = <-w.ready // told in the same moment
-		}
-	case <-ctx.Done():
-		gaveUp = true
-		if !s.leave(w) {
-			v = <-w.ready
-			if v == granted {
-				s.giveSeat()
-			}
-		}
-	}
-	w.timer.Stop()
-	s.pool.Put(w)
+	v, gaveUp, timedOut := s.await(ctx, w, limit)
 
 	now := s.now()
 	waited := time.Duration(now - began)
@@ -258,16 +234,38 @@ func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t
 	return t, nil
 }
 
+// await waits for a verdict, which counts for nothing if the client gave up or
+// the time is over.
+func (s *Shedder) await(ctx context.Context, w *waiter, limit time.Duration) (v verdict, gaveUp, timedOut bool) {
+	timer := time.NewTimer(limit) // not pooled: a Shedder may live in a synctest bubble and outside
+	defer timer.Stop()
+	select {
+	case v = <-w.ready:
+	case <-timer.C:
+		timedOut = s.leave(w)
+		if !timedOut {
+			v = <-w.ready // told in the same moment
+		}
+	case <-ctx.Done():
+		gaveUp = true
+		if !s.leave(w) {
+			v = <-w.ready
+			if v == granted {
+				s.giveSeat()
+			}
+		}
+	}
+	return v, gaveUp, timedOut
+}
+
 // enqueue reports false when everybody inside is better and there is no room.
 func (s *Shedder) enqueue(r rank, g *gate) (*waiter, bool) {
-	w := s.pool.Get().(*waiter)
-	w.rank = r
+	w := &waiter{rank: r, best: -1, worst: -1, ready: make(chan verdict, 1)}
 	s.queueMu.Lock()
 	defer s.queueMu.Unlock()
 	if int64(s.queue.len()) >= 8*g.limit+16 {
 		worst := s.queue.peekWorst()
 		if r >= worst.rank {
-			s.pool.Put(w)
 			return nil, false
 		}
 		s.queue.remove(worst)
@@ -347,7 +345,7 @@ func (s *Shedder) free() {
 	switch {
 	case g.closed:
 		s.signalIdle()
-	case n < g.limit/2 && g.floor < allLevels:
+	case 2*n < g.limit && g.floor < allLevels:
 		lifted := *g
 		lifted.floor = allLevels
 		s.gate.CompareAndSwap(g, &lifted) // or a tick has just decided anew
@@ -357,6 +355,9 @@ func (s *Shedder) free() {
 // release ends a request. Without a client, or cut short, it is no sample.
 func (s *Shedder) release(t *ticket, dropped bool) {
 	if t.flags()&shadow != 0 {
+		if !dropped {
+			s.shards[t.shard()].done.Add(1) // the backend did that, too
+		}
 		s.releaseShadow()
 		return
 	}
@@ -379,7 +380,7 @@ func (s *Shedder) release(t *ticket, dropped bool) {
 	} else {
 		took := now - t.start
 		units := uint64(took) >> unitShift
-		sh.returned.Add(units<<countBits | 1)
+		sh.returned.Add(min(units, maxSquared)<<countBits | 1)
 		if fresh {
 			c.giveBack(t.flags(), units, took < g.early)
 		}
@@ -391,7 +392,7 @@ func (s *Shedder) release(t *ticket, dropped bool) {
 
 // gone is the answer to a request whose context ended while it waited.
 func (s *Shedder) gone(ctx context.Context, g *gate, c *seawall.Class, waited time.Duration) (ticket, error) {
-	reason := seawall.Expired
+	reason := seawall.Canceled
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		reason = seawall.DeadlineExceeded
 	}

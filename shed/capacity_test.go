@@ -32,7 +32,7 @@ func (w *stubWriter) Header() http.Header       { return w.header }
 func (*stubWriter) Write(b []byte) (int, error) { return len(b), nil }
 func (*stubWriter) WriteHeader(int)             {}
 func (*stubWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return nil, nil, nil //nolint:nilnil // nobody uses it
+	return nil, nil, nil // nobody uses it
 }
 
 // TestCapacitySurvivesEveryEnding: however a request ends, and however often, its
@@ -190,7 +190,10 @@ func TestLimitIsExact(t *testing.T) {
 						continue
 					}
 					n := inside.Add(1)
-					for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+					for old := most.Load(); n > old; old = most.Load() {
+						if most.CompareAndSwap(old, n) {
+							break
+						}
 					}
 					for range k % 4 {
 						runtime.Gosched()

@@ -49,9 +49,10 @@
 //   - User: within a priority users are served in an order that is drawn for each
 //     of them and stays for Config.Sticky, five minutes. So those who are in stay
 //     in, and finish what takes several requests, instead of everybody being
-//     refused somewhere on the way. The order is the same in all instances of a
-//     service if they share an Identity.Secret. Requests of nobody known draw
-//     anew each time.
+//     refused somewhere on the way; who has just been let in by a full house
+//     goes first for the next eight requests within ten seconds. The order is
+//     the same in all instances of a service if they share an Identity.Secret.
+//     Requests of nobody known draw anew each time.
 //   - Exempt requests are never refused, do not count and are not waited for:
 //     health checks.
 //   - Route is passed on to the Observer.
@@ -104,10 +105,11 @@
 // # What it costs
 //
 // [Shedder.Acquire] says what a decision costs: tens of nanoseconds, without an
-// allocation, admitted or refused. There is no goroutine and no timer: the first
-// request after 50 ms does the sums. Nothing is kept for a user, a route or a
-// client, so memory does not grow. The middleware neither wraps the
-// ResponseWriter nor sets a context value.
+// allocation, admitted or refused. There is no goroutine, and no timer but those
+// of who waits: the first request after 50 ms does the sums. Memory does not
+// grow with users, routes or clients; the only thing kept about users is a table
+// of 64 KiB. The middleware neither wraps the ResponseWriter nor sets a context
+// value.
 //
 // # The answer, and who may repeat it
 //

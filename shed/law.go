@@ -67,6 +67,9 @@ type state struct {
 	limit float64
 	knee  float64 // 0: not known
 
+	rested float64 // the baseline of before this saturation, in seconds
+	held   float64 // the limit, while it was the operator's or the maximum; or 0
+
 	// gates for samples, in requests inside
 	eligible, proven float64
 }
@@ -110,11 +113,23 @@ func step(s state, w *window, b bounds) state {
 		return s // two ticks in a microsecond, or a clock gone mad
 	}
 	w.dt = min(w.dt, 3600)
+	if s.held > 0 && b.pinned == 0 && b.max > s.held {
+		// What was learned under a limit of somebody else's making is that limit.
+		s.sat, s.hunt, s.knee, s.phase = saturation{}, hunt{}, 0, open
+		s.limit = clamp(smallGate, b.min, b.max)
+	}
 	s.sat = s.sat.step(w, s.limit)
 	s.calm = s.calm.step(w, &s.base, s.sat.now)
 	s.base = s.base.step(w, s.sat.now)
+	if s.sat.ticks == 0 && s.base.usable() {
+		s.rested = s.base.mean
+	}
 	s.eligible, s.proven = s.sampleGates()
 	s = s.stepLimit(w, b)
+	s.held = 0
+	if b.pinned > 0 || s.limit >= b.max {
+		s.held = s.limit
+	}
 	s.door = s.door.step(w, s.sat, s.limit)
 	return s
 }
@@ -189,6 +204,7 @@ type saturation struct {
 	count float64 // completions behind x
 	time  float64 // decayed seconds behind x
 	nMean float64
+	xNow  float64 // completions per second, over one second
 }
 
 // episodeGap is how long the house must have had room before the next
@@ -239,6 +255,10 @@ func (s saturation) observe(w *window, cv2 float64) saturation {
 	s.count = s.count*keep + w.done
 	s.time = s.time*keep + w.dt
 	s.x = s.count / s.time
+	if s.xNow == 0 {
+		s.xNow = s.x
+	}
+	s.xNow += (w.done/w.dt - s.xNow) * (1 - math.Exp(-w.dt))
 	return s
 }
 

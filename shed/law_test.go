@@ -133,13 +133,35 @@ func TestLawFindsMoreRoom(t *testing.T) {
 }
 
 func TestLawPromise(t *testing.T) {
-	// 2 requests a second and a budget of a second: never more than 4 inside,
-	// whatever the backend could hold.
-	h := newHouse(1000, 500)
-	h.run(1, 5, tick)
-	h.run(10, 20, tick)
-	if h.s.limit > 64 {
-		t.Fatalf("limit %.1f: requests would sit inside for %.0f s", h.s.limit, h.s.limit/2)
+	h := newHouse(24, 0.08)
+	h.run(200, 10, tick)
+	h.run(3000, 3, tick)
+	// 25 a second: half a second's worth is 12. So deep a fall is taken for
+	// slowness once, on the way down; then it is two thirds of a second.
+	h.slots = 2
+	h.run(3000, 10, tick)
+	if h.s.limit > 18 {
+		t.Fatalf("limit %.1f: requests sit inside for %.1f s", h.s.limit, h.s.limit/25)
+	}
+}
+
+// Cutting the limit of a backend that has become slow makes nobody faster.
+func TestLawDoesNotStarveTheSlow(t *testing.T) {
+	h := newHouse(24, 0.08)
+	h.run(200, 10, tick)
+	h.run(900, 3, tick)
+	h.speed /= 8 // 0.64 s, more than half of the budget
+	h.run(900, 15, tick)
+	if h.s.limit < 20 {
+		t.Fatalf("limit %.1f for 24 slots", h.s.limit)
+	}
+	for _, service := range []float64{0.6, 2} {
+		h := newHouse(24, service)
+		h.run(0.7*24/service, 60, tick)
+		h.run(3*24/service, 60, tick)
+		if h.s.limit < 24 || h.s.limit > 40 {
+			t.Errorf("%v s: limit %.1f for 24 slots", service, h.s.limit)
+		}
 	}
 }
 
@@ -149,6 +171,11 @@ func TestLawPinned(t *testing.T) {
 	h.run(3000, 3, tick)
 	if h.s.limit != 7 {
 		t.Fatalf("limit %.1f, pinned at 7", h.s.limit)
+	}
+	h.b.pinned = 0
+	h.run(3000, 5*tick, tick)
+	if h.s.limit < 20 {
+		t.Fatalf("limit %.1f although nobody holds it any more", h.s.limit)
 	}
 	h.b.pinned = 1e9
 	h.run(3000, 1, tick)

@@ -13,6 +13,11 @@ type hunt struct {
 	lastX, lastL float64
 	falling      bool
 
+	// The promise: limit and throughput when it began to bind, since when that
+	// has cost throughput, and until when it is suspended.
+	capL, capX       float64
+	capTime, capFrom float64
+
 	// PROBE: sums at the high and the low limit since the last verdict.
 	high           bool
 	rest           float64 // low phases last this many high ones
@@ -44,14 +49,47 @@ func (s state) stepLimit(w *window, b bounds) state {
 	}
 	s.limit = max(s.limit, 1.2*s.calm.n)
 	if s.sat.now && s.sat.x > 0 {
-		// Little's law as a promise: nobody sits inside for longer than half
-		// of what clients wait.
-		s.limit = min(s.limit, max(4, s.sat.x*b.budget/2))
+		s = s.keepPromise(w, b)
 	}
 	if b.pinned > 0 {
 		s.limit = b.pinned
 	}
 	s.limit = clamp(s.limit, b.min, b.max)
+	return s
+}
+
+// keepPromise is Little's law the other way round: nobody sits inside for
+// longer than half of what clients wait, or 1.5 times what the work takes by
+// itself, if that is more. Without the latter a backend slower than that would
+// be starved: below the knee X falls with the limit, and the limit with X.
+func (s state) keepPromise(w *window, b bounds) state {
+	h := &s.hunt
+	most := max(4, s.sat.x*max(b.budget/2, 1.5*s.rested))
+	switch {
+	case min(s.limit, most) > 0.8*h.capL:
+		h.capX = s.sat.xNow // still what it was with the whole limit
+	case s.sat.xNow < 0.75*h.capX:
+		h.capTime += w.dt
+	default:
+		h.capTime = 0
+	}
+	if h.capTime > 1 {
+		// The limit has been cut and the throughput with it: there was no queue
+		// to cut, the work itself has become slow.
+		s.rested = min(most/s.sat.xNow, 60)
+		s.limit, h.capL, h.capX, h.capTime = h.capL, 0, 0, 0
+		s.sat.count, s.sat.time = 0, 0 // X is that of the small limit
+		h.capFrom = s.sat.since + 2*s.rested
+	}
+	if s.sat.since < h.capFrom {
+		return s
+	}
+	if s.limit > most {
+		if h.capL == 0 {
+			h.capL, h.capX, h.capTime = s.limit, s.sat.xNow, 0
+		}
+		s.limit = most
+	}
 	return s
 }
 
@@ -159,7 +197,7 @@ func (s state) stepConverge(w *window) state {
 
 func (s state) enterHold(rest float64) state {
 	s.phase = hold
-	s.hunt = hunt{rest: rest, began: s.sat.since}
+	s.hunt = hunt{rest: rest, began: s.sat.since, capL: s.hunt.capL, capX: s.hunt.capX, capFrom: s.hunt.capFrom}
 	s.hunt.switchAt = s.sat.since + s.lowPhase()
 	s.hunt.until = s.sat.since + 0.7*s.latency()
 	return s
@@ -193,7 +231,7 @@ func (s state) probe(w *window, b bounds) state {
 	if h.rest < firstRest {
 		bound = 0.5
 	}
-	if probeFactor*s.latency() > bound*b.budget {
+	if probeFactor*s.latency() > bound*b.budget && s.latency() > 1.5*s.rested {
 		h.high = false
 		h.switchAt = s.sat.since + s.lowPhase()
 		h.hiCount, h.hiSec, h.loCount, h.loSec = 0, 0, 0, 0

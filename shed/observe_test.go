@@ -49,7 +49,7 @@ func TestObserverIsToldOfEveryDecisionOnce(t *testing.T) {
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(20*time.Millisecond, cancel)
 		_, _ = s.Acquire(ctx, class)
-		one("left", seawall.Event{Outcome: seawall.Rejected, Reason: seawall.Expired, Wait: 20 * time.Millisecond})
+		one("left", seawall.Event{Outcome: seawall.Rejected, Reason: seawall.Canceled, Wait: 20 * time.Millisecond})
 		done := make(chan result, 1)
 		queueUp(t.Context(), s, 0, class, done)
 		time.Sleep(10 * time.Millisecond)

@@ -1,7 +1,5 @@
 package shed
 
-import "time"
-
 // waiter is a request that waits for a seat. It belongs to the queue while
 // inside it, and to its own goroutine otherwise.
 type waiter struct {
@@ -12,7 +10,6 @@ type waiter struct {
 	// ready tells the outcome, once. It has room for it, so that nobody
 	// blocks while he holds the lock.
 	ready chan verdict
-	timer *time.Timer
 }
 
 type verdict uint8

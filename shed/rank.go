@@ -61,7 +61,12 @@ func (e *epochs) rank(p seawall.Priority, user seawall.ID) rank {
 
 // rankOfNobody is a new throw for every request.
 func rankOfNobody(p seawall.Priority) rank {
-	return rank(uint64(seawall.Critical-p)&3<<32 | uint64(rand.Uint32()))
+	return classOf(p) | rank(rand.Uint32())
+}
+
+// classOf places a priority that is none of the four last.
+func classOf(p seawall.Priority) rank {
+	return rank(min(uint8(seawall.Critical-p), seawall.NumPriorities-1)) << 32
 }
 
 // rankOf is small enough to be inlined. A user's own instant comes from a
@@ -71,15 +76,7 @@ func (e *epochs) rankOf(p seawall.Priority, user seawall.ID) rank {
 	if uint64(user)*0x9e3779b97f4a7c15 >= e.turn {
 		salt = next
 	}
-	return rank(uint64(seawall.Critical-p)&3<<32 | mix(uint64(user)^salt)>>32)
-}
-
-// fold multiplies to 128 bits and joins the halves: the mixing step of wyhash
-// (Wang Yi). Two of them are three nanoseconds, and enough for numbers that
-// count upwards; IDs made by seawall.Identity are random anyway.
-func fold(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi ^ lo
+	return classOf(p) | rank(mix(uint64(user)^salt)>>32)
 }
 
 // mix is the finalizer of MurmurHash3 (Appleby): every bit of the input moves

@@ -18,7 +18,7 @@ var (
 
 func TestRankOrder(t *testing.T) {
 	e := epochsAt(aDay, period)
-	for user := seawall.ID(0); user < 1000; user++ {
+	for user := range seawall.ID(1000) {
 		other := seawall.ID(rand.Uint64())
 		all := seawall.Priorities()
 		for i, p := range all {

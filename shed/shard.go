@@ -22,7 +22,7 @@ const (
 	unit       = float64(1<<unitShift) * 1e-9
 	countBits  = 24
 	countMask  = 1<<countBits - 1
-	maxSquared = 1 << 27 // units: 8.6 s; longer latencies count as this in squares
+	maxSquared = 1 << 27 // units: 8.6 s; longer latencies of a cohort count as this
 )
 
 type shard struct {
@@ -98,7 +98,7 @@ func (c *cohort) retract(flags uint32) {
 
 func (c *cohort) giveBack(flags uint32, units uint64, early bool) {
 	if flags&eligible != 0 {
-		c.returned.Add(min(units, 1<<36)<<countBits | 1)
+		c.returned.Add(min(units, maxSquared)<<countBits | 1)
 		q := min(units, maxSquared)
 		c.squares.Add(q * q >> 8)
 	}

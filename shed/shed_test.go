@@ -339,7 +339,7 @@ func TestWhoLeavesLeavesAtOnce(t *testing.T) {
 		is     error
 		ctx    func(context.Context) (context.Context, context.CancelFunc)
 	}{
-		{"cancel", seawall.Expired, context.Canceled, func(ctx context.Context) (context.Context, context.CancelFunc) {
+		{"cancel", seawall.Canceled, context.Canceled, func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(20*time.Millisecond, cancel)
 			return ctx, cancel
@@ -347,7 +347,7 @@ func TestWhoLeavesLeavesAtOnce(t *testing.T) {
 		{"deadline", seawall.DeadlineExceeded, context.DeadlineExceeded, func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 20*time.Millisecond)
 		}},
-		{"cause", seawall.Expired, reason, func(ctx context.Context) (context.Context, context.CancelFunc) {
+		{"cause", seawall.Canceled, reason, func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancelCause(ctx)
 			time.AfterFunc(20*time.Millisecond, func() { cancel(reason) })
 			return ctx, func() { cancel(nil) }

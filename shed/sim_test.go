@@ -156,6 +156,100 @@ func TestHarmlessInCalm(t *testing.T) {
 	}
 }
 
+// TestServesAgain: whatever happened, the load that was served before is served
+// afterwards, and goes on being served. Refusals are counted over the last
+// half minute, long after the crowd has gone.
+func TestServesAgain(t *testing.T) {
+	if raceEnabled {
+		t.Skip("a simulation")
+	}
+	type at = map[time.Duration]func(*shed.Shedder)
+	for name, tt := range map[string]struct {
+		mean   time.Duration
+		faults []spike.Fault
+		do     at
+	}{
+		"250 ms":       {mean: 250 * time.Millisecond},
+		"600 ms":       {mean: 600 * time.Millisecond},
+		"2 s":          {mean: 2 * time.Second},
+		"8x slower":    {mean: 80 * time.Millisecond, faults: []spike.Fault{{At: 25 * time.Second, For: 10 * time.Second, Kind: spike.FaultSlow, Value: 8}}},
+		"hang":         {mean: 80 * time.Millisecond, faults: []spike.Fault{{At: 25 * time.Second, For: 10 * time.Second, Kind: spike.FaultHang}}},
+		"pinned":       {mean: 250 * time.Millisecond, do: at{5 * time.Second: pin("4"), 35 * time.Second: pin("")}},
+		"pinned, fast": {mean: 80 * time.Millisecond, do: at{5 * time.Second: pin("4"), 35 * time.Second: pin("")}},
+		"slots return": {mean: 250 * time.Millisecond, faults: []spike.Fault{{At: 0, For: 25 * time.Second, Kind: spike.FaultCapacity, Value: 18}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backend := spike.BackendConfig{Service: spike.LogNormal(tt.mean, 0.6), Seed: 3}
+			capacity := backend.Capacity()
+			sc := spike.Scenario{
+				Name: name, Title: name, Backend: backend, Faults: tt.faults,
+				Load: spike.Load{
+					Profile: spike.Step(0.7*capacity, 3*capacity, 20*time.Second, 20*time.Second), Duration: 3 * time.Minute,
+					Seed: 5, Timeout: max(time.Second, 10*tt.mean),
+				},
+				Start: 20 * time.Second, End: 40 * time.Second,
+			}
+			var before, after uint64
+			simulate(t, sc, "seawall", func(s *shed.Shedder) {
+				refused := func() (n uint64) {
+					for _, p := range s.Stats().Priorities {
+						n += p.Refused
+					}
+					return n
+				}
+				for now := time.Second; now < 178*time.Second; now += time.Second {
+					time.Sleep(time.Second)
+					if do := tt.do[now]; do != nil {
+						do(s)
+					}
+					if now == 148*time.Second {
+						before = refused()
+					}
+				}
+				after = refused()
+			})
+			if share := float64(after-before) / (30 * 0.7 * capacity); share > 0.01 {
+				t.Errorf("%.1f %% of a calm load refused, two minutes after the crowd has gone", 100*share)
+			}
+		})
+	}
+}
+
+func pin(limit string) func(*shed.Shedder) {
+	return func(s *shed.Shedder) {
+		if err := s.Override(context.Background(), seawall.Override{Control: "limit", Value: limit}); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// TestDryRunTellsTheTruth: at 1.5 times the capacity a third has no room, and a
+// dry run says so although everybody was let in.
+func TestDryRunTellsTheTruth(t *testing.T) {
+	backend := spike.BackendConfig{Contention: -1, Seed: 2}
+	capacity := backend.Capacity()
+	sc := spike.Scenario{
+		Name: "dry", Backend: backend, Start: 20 * time.Second, End: 24 * time.Second,
+		Load: spike.Load{Profile: spike.Step(0.7*capacity, 1.5*capacity, 20*time.Second, 10*time.Second), Duration: 40 * time.Second, Seed: 4, Timeout: 5 * time.Second},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b, s := seawall.Must(spike.NewBackend(backend)), seawall.Must(shed.New(shed.Config{DryRun: true}))
+		go func() {
+			time.Sleep(19 * time.Second)
+			if share := s.Stats().RefusedShare; share > 0.01 {
+				t.Errorf("%.0f %% would be refused in calm", 100*share)
+			}
+			time.Sleep(4 * time.Second)
+			if st := s.Stats(); st.RefusedShare < 0.18 || st.RefusedShare > 0.48 {
+				t.Errorf("%.0f %% would be refused, want about 33: %+v", 100*st.RefusedShare, st)
+			}
+		}()
+		if _, _, err := sc.Run(t.Context(), b, spike.Against(b.Target(guard(s))), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func scenario(t *testing.T, name string, cfg spike.ScenarioConfig) spike.Scenario {
 	t.Helper()
 	all, err := spike.Scenarios(cfg)

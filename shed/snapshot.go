@@ -41,7 +41,7 @@ type Stats struct {
 	// Baseline is the latency without a queue, Variation its coefficient of
 	// variation, Samples what that rests on. Slower: everything takes longer
 	// than it did, at a harmless concurrency.
-	Baseline  time.Duration `json:"baseline"`
+	Baseline  time.Duration `json:"baseline_ns"`
 	Variation float64       `json:"variation"`
 	Samples   int           `json:"samples"`
 	Slower    bool          `json:"slower"`
@@ -56,7 +56,9 @@ type Stats struct {
 	// CalmMean and CalmPeak are the requests inside in calm traffic.
 	CalmMean float64 `json:"calm_mean"`
 	CalmPeak float64 `json:"calm_peak"`
-	// RefusedShare is over about the last second.
+	// RefusedShare is over about the last second. In a dry run it is what the
+	// throughput leaves no room for; the counts by priority are higher then,
+	// because nobody they count makes room by leaving.
 	RefusedShare float64 `json:"refused_share"`
 	Exempt       uint64  `json:"exempt"`
 	// Priorities are the totals since New, highest first.
@@ -77,7 +79,7 @@ type PriorityStats struct {
 	Left    uint64 `json:"left"`    // the client gave up waiting
 	// Waited had to wait, together for WaitTotal.
 	Waited    uint64        `json:"waited"`
-	WaitTotal time.Duration `json:"wait_total"`
+	WaitTotal time.Duration `json:"wait_total_ns"`
 }
 
 // Stats returns the state and the totals up to this moment.

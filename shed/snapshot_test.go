@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,8 +18,8 @@ import (
 
 // tally is what the callers themselves count, by priority.
 type tally struct {
-	offered, admitted, refused, left, waited [seawall.NumPriorities]atomic.Int64
-	inside                                   atomic.Int64
+	offered, admitted, refused, left [seawall.NumPriorities]atomic.Int64
+	inside                           atomic.Int64
 }
 
 func (c *tally) compare(t *testing.T, s *shed.Shedder) {
@@ -145,7 +146,7 @@ func TestSnapshot(t *testing.T) {
 				key := m.Name
 				for _, l := range m.Labels {
 					key += " " + l.Value
-					if !contains(labels[l.Name], l.Value) {
+					if !slices.Contains(labels[l.Name], l.Value) {
 						t.Fatalf("label %+v of %s", l, m.Name)
 					}
 				}
@@ -218,22 +219,8 @@ func readBack(t *testing.T, snap seawall.Snapshot) {
 	}
 }
 
-func contains(all []string, s string) bool {
-	for _, v := range all {
-		if v == s {
-			return true
-		}
-	}
-	return false
-}
-
 func hasUnit(name string, units []string) bool {
-	for _, u := range units {
-		if strings.HasSuffix(name, u) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(units, func(u string) bool { return strings.HasSuffix(name, u) })
 }
 
 // What a page shows while nothing happens.

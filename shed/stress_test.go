@@ -139,11 +139,6 @@ func stress(t *testing.T, closes, dry bool) {
 		t.Errorf("%d offered, the Observer was told of %d admitted, %d rejected; Stats say %+v",
 			offered.Load(), o.admitted.Load(), o.rejected.Load(), sum)
 	}
-	for range 100 { // of what is kept for reuse, nothing is still in use
-		if w := s.pool.Get().(*waiter); len(w.ready) != 0 || w.best != -1 || w.worst != -1 {
-			t.Fatalf("a pooled waiter is %+v, with %d verdicts", w, len(w.ready))
-		}
-	}
 }
 
 func stressAcquire(s *Shedder, r *rand.Rand, class seawall.Class) (Permit, error) {

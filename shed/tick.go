@@ -117,6 +117,9 @@ func (s *Shedder) countRefusals(w *window) {
 	}
 	if w.arrivals > 0 {
 		share := clamp(float64(int64(refused-s.refused))/w.arrivals, 0, 1)
+		if sat := &s.state.sat; s.gate.Load().dry && s.state.held == 0 && sat.now && sat.x > 0 {
+			share = min(share, clamp(1-sat.x/s.state.door.volume, 0, 1))
+		}
 		s.share += (share - s.share) * (1 - math.Exp(-w.dt))
 	}
 	s.refused = refused
@@ -128,6 +131,7 @@ func (s *Shedder) countRefusals(w *window) {
 func (s *Shedder) collectCohorts(now int64) {
 	w, base := &s.win, &s.state.base
 	s.slots[s.number%ringSlots].ended = now
+	budget := s.gate.Load().cfg.Budget.Seconds()
 	patience := max(0.2, 4*base.mean)
 	if base.count < 32 {
 		// An unknown baseline must not cut off its own long samples.
@@ -138,7 +142,7 @@ func (s *Shedder) collectCohorts(now int64) {
 		oldest = s.number - ringAge
 	}
 	pending := false
-	for k := oldest; k <= s.number; k++ {
+	for k := oldest; k != s.number+1; k++ {
 		sl := &s.slots[k%ringSlots]
 		if !sl.known || sl.ended == 0 {
 			continue
@@ -149,6 +153,11 @@ func (s *Shedder) collectCohorts(now int64) {
 			continue
 		}
 		c := s.sum(k % ringSlots)
+		if c.eligible > math.MaxInt32 || c.proven > math.MaxInt32 {
+			// An admission was taken back from a slot that had been given away.
+			sl.open, sl.judged = false, true
+			continue
+		}
 		if judge {
 			sl.judged = true
 			w.judged += c.proven
@@ -164,6 +173,8 @@ func (s *Shedder) collectCohorts(now int64) {
 				continue
 			}
 			middle := float64(now-(sl.began+sl.ended)/2) / float64(time.Second)
+			// A stream may be a day old; more than anybody waits it cannot mean.
+			middle = min(middle, max(patience, budget))
 			c.n += missing
 			c.sample.sum += missing * middle
 			c.squares += missing * middle * middle

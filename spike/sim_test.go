@@ -51,7 +51,7 @@ type bounds struct {
 }
 
 // TestTheWorld: an unprotected server collapses, one that knows its size does
-// not, by how much is known from other simulators and from real servers. If
+// not. The bounds are what twelve crowds came to, with some room. If
 // this fails, no comparison made with this package means anything.
 func TestTheWorld(t *testing.T) {
 	goodput := func(f *Figures) *Number { return &f.Goodput }

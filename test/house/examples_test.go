@@ -15,7 +15,17 @@ import (
 
 // noExample lists what needs no example, with the reason. A key is a package
 // ("shed") or "seawall" for the root, a dot and the name.
-var noExample = map[string]string{}
+var noExample = map[string]string{
+	"seawall.LimitObserver":         "as StateObserver, which has one",
+	"seawall.Priority.Valid":        "one comparison",
+	"seawall.Snapshotter":           "what our own packages implement; each shows its Snapshot",
+	"seawalltest.Checks":            "a list of names, for Conformance.Except",
+	"seawalltest.Listener.DialFrom": "Dial with one more address; Server.ClientFrom has one",
+	"seawalltest.Recorder.Dropped":  "read as Recorder.Events, which has one",
+	"seawalltest.Recorder.Limits":   "read as Recorder.Events, which has one",
+	"seawalltest.Recorder.States":   "read as Recorder.Events, which has one",
+	"seawalltest.Recorder.Reset":    "says what its name says",
+}
 
 // wellKnown are methods that others call, never the user: an example would show
 // fmt, encoding/json, net/http, or New and the observed of our own.

@@ -3,6 +3,7 @@ package house
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -89,7 +90,7 @@ func snippetComplaints(t *testing.T, files map[string]string) []string {
 	writeFile(t, dir, "go.sum", sums)
 	_, err := goCommand{dir: dir, work: "off", env: []string{"GOFLAGS=-mod=mod"}}.run(t, "vet", "-unreachable=false", "./...")
 	if err == nil {
-		return found
+		return append(found, downloads(t, dir, sums)...)
 	}
 	lines := snippetErrors(err.Error())
 	if len(lines) == 0 {
@@ -108,6 +109,23 @@ func snippetModule(t *testing.T) string {
 		text += fmt.Sprintf("require %s %s\nreplace %[1]s => %[3]s\n", m.Module.Path, version, filepath.Join(root(t), filepath.FromSlash(folder)))
 	}
 	return text
+}
+
+// downloads reports modules that no module of the repository requires: reading
+// the documentation must not need the network.
+func downloads(t *testing.T, dir, known string) []string {
+	t.Helper()
+	after, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, line := range sumLines(string(after)) {
+		if !strings.Contains(known, line) {
+			found = append(found, fmt.Sprintf("the code in the documentation needs %q, which is in no go.sum", line))
+		}
+	}
+	return found
 }
 
 // markdownDir is where the compiler believes the Markdown files are.
