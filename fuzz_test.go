@@ -217,7 +217,7 @@ func FuzzClassifierPriority(f *testing.F) {
 	f.Add([]byte{192, 0, 2, 1}, uint8(0), "critical", "", "/login")
 	f.Add([]byte{10, 0, 0, 1}, uint8(0), "background", "", "/")
 	f.Add([]byte{10, 0, 0, 1}, uint8(1), "critical", "X-Forwarded-For", "/login")
-	f.Add([]byte{10, 0, 0, 1}, uint8(2), "critical\ncritical", "Via", "/feed/../login")
+	f.Add([]byte{10, 0, 0, 1}, uint8(2), "critical\ncritical", "Via", "/feed/../login") //nolint:dupword // two lines of one field
 	f.Add([]byte{0xfd}, uint8(4), "CRITICAL", "Forwarded", "//login")
 	cl := seawall.Must(seawall.NewClassifier(seawall.ClassifierConfig{
 		Peers:   ours,

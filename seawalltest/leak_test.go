@@ -1,3 +1,5 @@
+//house:sleep the leak check looks at goroutines outside of any bubble
+
 package seawalltest
 
 import (

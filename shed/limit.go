@@ -139,6 +139,7 @@ func (s state) stepSaturated(w *window, b bounds) state {
 		s = s.stepConverge(w)
 	case hold:
 		s = s.stepHold(w, b)
+	case open:
 	}
 	return s
 }
@@ -158,7 +159,7 @@ func (s *state) uncertainty() float64 {
 
 // slack is how far above the knee the limit stays: too much costs latency,
 // too little costs work, and what is not known well should err to the former.
-func (s *state) slack() float64 { return 1 + 0.07 + min(s.uncertainty(), 0.5) }
+func (s *state) slack() float64 { return 1 + 0.03 + min(s.uncertainty(), 0.5) }
 
 // stepConverge computes the knee in the first second of saturation, or for as
 // long as three while it is not known well.
@@ -274,7 +275,7 @@ func (s state) probeVerdict() state {
 		return s.enterHold(firstRest)
 	case se < 0.25:
 		h.hiCount, h.hiSec, h.loCount, h.loSec = h.hiCount/2, h.hiSec/2, h.loCount/2, h.loSec/2
-		h.rest = min(h.rest*1.2, 60)
+		h.rest = min(h.rest*1.5, 60)
 	}
 	return s
 }

@@ -62,7 +62,7 @@ func (c *cohort) reset() {
 	c.early.Store(0)
 }
 
-// flags of a sampled permit
+// Flags of a sampled permit.
 const (
 	eligible = 1 << iota
 	proven
@@ -128,6 +128,6 @@ func newShards() []shard {
 // shared state, no randomness, and one goroutine mostly stays where it is.
 func pick(n int) uint32 {
 	var here byte
-	a := uintptr(unsafe.Pointer(&here)) >> 11
+	a := uintptr(unsafe.Pointer(&here)) >> 11 //nolint:gosec // an address to hash, never to follow
 	return uint32(a^a>>7) & uint32(n-1)
 }

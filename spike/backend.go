@@ -55,13 +55,10 @@ func (c BackendConfig) resolve() (BackendConfig, error) {
 	if err := c.Service.Validate(); err != nil {
 		return c, err
 	}
-	switch c.Contention {
-	case 0:
+	if c.Contention == 0 {
 		c.Contention = 0.002
-	case seawall.Off:
-		c.Contention = 0
 	}
-	if !finite(c.Contention) || c.Contention < 0 {
+	if !finite(c.Contention) || c.Contention < 0 && c.Contention != seawall.Off {
 		return c, badf("Contention", "0 or more", c.Contention)
 	}
 	if c.MaxSlowdown == 0 {
@@ -205,7 +202,7 @@ func (b *Backend) draw() (time.Duration, error) {
 		b.busy--
 		return 0, ErrInjected
 	}
-	slow := min(1+float64(b.queue.n)*b.cfg.Contention, b.cfg.MaxSlowdown) * b.effect.slow
+	slow := min(1+float64(b.queue.n)*max(0, b.cfg.Contention), b.cfg.MaxSlowdown) * b.effect.slow
 	work := time.Duration(float64(b.cfg.Service.Draw(b.times)) * slow)
 	// Timers wake late, by half a millisecond or so: a percent of the capacity.
 	// What one work was late is taken off those after it, a tenth of each at most.

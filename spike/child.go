@@ -54,7 +54,7 @@ func RunChild(ctx context.Context, l Load, url string, progress func(Progress)) 
 	if err != nil {
 		return nil, fmt.Errorf("seawall/spike: child: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, exe)
+	cmd := exec.CommandContext(ctx, exe) //nolint:gosec // ourselves, again
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	cmd.WaitDelay = 5 * time.Second
 	said := &tail{}

@@ -27,7 +27,7 @@ func misbehave() {
 	case "silent":
 		os.Exit(3)
 	case "chatty":
-		fmt.Println("hello, world")
+		fmt.Fprintln(os.Stdout, "hello, world")
 		select {}
 	case "panic":
 		panic("on purpose")

@@ -91,8 +91,8 @@ func TestRecordIsCompact(t *testing.T) {
 	if per := float64(len(encode(t, rec))) / float64(len(rec.Samples)); per > 24 {
 		t.Errorf("%.1f bytes a request", per)
 	}
-	if size := reflect.TypeFor[Sample]().Size(); size != 48 {
-		t.Errorf("a sample takes %d bytes, not 48", size)
+	if size := reflect.TypeFor[Sample]().Size(); size > 48 {
+		t.Errorf("a sample takes %d bytes, more than 48", size)
 	}
 }
 

@@ -80,7 +80,7 @@ func newTransport(maxIdle int) *http.Transport {
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, addr)
 			if tcp, ok := c.(*net.TCPConn); ok && err == nil {
-				tcp.SetLinger(0)
+				_ = tcp.SetLinger(0) // without it a cancelled request leaves a port behind for a minute
 			}
 			return c, err
 		},

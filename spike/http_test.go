@@ -140,6 +140,7 @@ func TestHTTPTargetKeepsConnections(t *testing.T) {
 			conns.Add(1)
 		case http.StateClosed:
 			closed <- struct{}{}
+		default:
 		}
 	}
 	srv.Start()

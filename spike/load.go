@@ -225,8 +225,11 @@ func (m Mix) of(p seawall.Priority) float64 {
 		return m.Normal
 	case seawall.Sheddable:
 		return m.Sheddable
+	case seawall.Background:
+		return m.Background
+	default:
+		return 0
 	}
-	return m.Background
 }
 
 // badf makes the error for a field: what it must be, and what it is.

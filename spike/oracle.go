@@ -34,10 +34,11 @@ func (c OracleConfig) resolve() (OracleConfig, error) {
 	if c.Slots < 1 || c.Slots > 1_000_000 {
 		return c, badf("Slots", "between 1 and 1000000", c.Slots)
 	}
-	for i, d := range [...]time.Duration{200, 100, 50, 50} {
+	const ms = time.Millisecond
+	for i, d := range [...]time.Duration{200 * ms, 100 * ms, 50 * ms, 50 * ms} {
 		switch {
 		case c.Waits[i] == 0:
-			c.Waits[i] = d * time.Millisecond
+			c.Waits[i] = d
 		case c.Waits[i] == seawall.Off:
 			c.Waits[i] = 0
 		case c.Waits[i] < 0 || c.Waits[i] > time.Hour:

@@ -54,7 +54,7 @@ func HandlerTarget(h http.Handler, prepare func(*http.Request, *Request)) Target
 		return answer(ctx, func() (o Outcome) {
 			o = Failed
 			defer func() {
-				if p := recover(); p != nil && p != http.ErrAbortHandler {
+				if p := recover(); p != nil && p != any(http.ErrAbortHandler) {
 					panic(p)
 				}
 			}()
