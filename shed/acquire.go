@@ -47,8 +47,9 @@ func (t ticket) flags() uint32 { return uint32(t.bits) & 0xff }
 
 // Acquire asks for a seat. If none is free it waits in the order of priority
 // and user, as long as the priority's wait allows and ctx is not done. The
-// error is a *seawall.Rejection. Admitting and releasing costs about 60 ns,
-// refusing 20 ns, neither allocates.
+// error is a *seawall.Rejection. Under load admitting and releasing costs about
+// 30 ns and refusing 15 ns; with few requests, all of them timed, about 0.3 us
+// (two readings of the clock, cold caches). Neither allocates.
 func (s *Shedder) Acquire(ctx context.Context, c seawall.Class) (Permit, error) {
 	t, err := s.acquire(ctx, &c, true)
 	return Permit{ticket: t}, err
