@@ -126,8 +126,7 @@ func TestLoadFieldsSurviveJSON(t *testing.T) {
 		reflect.TypeFor[Fault](), reflect.TypeFor[Scenario](), reflect.TypeFor[Figures](), reflect.TypeFor[Bucket](),
 		reflect.TypeFor[Progress](), reflect.TypeFor[BackendStats](),
 	} {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if name == "" || name != strings.ToLower(name) {
 				t.Errorf("%v.%s has the JSON name %q", typ, f.Name, name)
@@ -140,7 +139,7 @@ func TestLoadFieldsSurviveJSON(t *testing.T) {
 }
 
 func TestOutcomeText(t *testing.T) {
-	for o := Success; o < numOutcomes; o++ {
+	for o := range Outcome(numOutcomes) {
 		text, err := o.MarshalText()
 		var back Outcome
 		if err != nil || back.UnmarshalText(text) != nil || back != o {

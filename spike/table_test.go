@@ -74,7 +74,7 @@ func TestRowsAreAllFigures(t *testing.T) {
 		seen[r.of(&f)] = true
 	}
 	for i := range typ.NumField() {
-		if p, ok := v.Field(i).Addr().Interface().(*Number); ok && !seen[p] {
+		if p, ok := reflect.TypeAssert[*Number](v.Field(i).Addr()); ok && !seen[p] {
 			t.Errorf("%s is in no row", typ.Field(i).Name)
 		}
 	}
