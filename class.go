@@ -69,6 +69,15 @@ type ClassifierConfig struct {
 	// certificate of mutual TLS. It decides alone, also about requests that
 	// were passed on.
 	PeerFunc func(*http.Request) bool
+	// TimeoutHeader is the field in which Peers say how long they wait for
+	// the answer. Where that is shorter than the class's own Budget, or the
+	// class has none, it becomes the Budget. Values are seconds ("2", "0.25") or
+	// durations as Go writes them ("250ms"); bare numbers are milliseconds where
+	// the name ends in "-Ms", as X-Envoy-Expected-Rq-Timeout-Ms does, and
+	// Grpc-Timeout has the units of gRPC. What is zero, negative, above 24 h or
+	// no duration is ignored, and so are several lines. "-" reads no field.
+	// Default "Request-Timeout".
+	TimeoutHeader string
 }
 
 // PriorityHeader is the field in which a trusted peer states the priority of
@@ -84,15 +93,25 @@ const PriorityHeader = "Seawall-Priority"
 // Anybody can send one, so let your CORS middleware answer them, not a handler
 // that costs something.
 func NewClassifier(c ClassifierConfig) (Classifier, error) {
-	cl := &classifier{fallback: c.Default, user: c.UserFunc, tenant: c.Tenant, peers: slices.Clone(c.Peers), peerFunc: c.PeerFunc}
+	cl := &classifier{fallback: c.Default, user: c.UserFunc, tenant: c.Tenant, trusted: c.PeerFunc}
 	if err := c.Default.Validate(); err != nil {
 		return nil, fmt.Errorf("seawall: ClassifierConfig.Default: %w", err)
 	}
-	cl.believes = len(c.Peers) > 0 || c.PeerFunc != nil
 	for i, p := range c.Peers {
 		if err := validPrefix(p); err != nil {
 			return nil, fmt.Errorf("seawall: ClassifierConfig.Peers[%d] %w", i, err)
 		}
+	}
+	if cl.trusted == nil && len(c.Peers) > 0 {
+		cl.trusted = fromPeers(c.Peers)
+	}
+	switch name := c.TimeoutHeader; {
+	case !validToken(name, true):
+		return nil, fmt.Errorf("seawall: ClassifierConfig.TimeoutHeader must be a header field name or \"-\" (got %q)", clip(name, 32))
+	case name == "":
+		cl.timeout = TimeoutHeader
+	case name != "-":
+		cl.timeout, cl.form = http.CanonicalHeaderKey(name), timeoutFormOf(name)
 	}
 	if cl.user == nil {
 		var err error
@@ -160,9 +179,9 @@ type classifier struct {
 	fallback Class
 	user     func(*http.Request) ID
 	tenant   func(*http.Request) ID
-	peers    []netip.Prefix
-	peerFunc func(*http.Request) bool
-	believes bool // there are peers at all
+	trusted  func(*http.Request) bool // nil: nobody is
+	timeout  string                   // canonical; empty: none
+	form     timeoutForm
 }
 
 // classify puts the class together at the end and in one go: a Class that is
@@ -172,22 +191,30 @@ func (c *classifier) classify(r *http.Request) Class {
 	if c.mux != nil {
 		found = c.routed(r)
 	}
-	user, tenant, priority := found.User, found.Tenant, found.Priority
+	user, tenant, priority, budget := found.User, found.Tenant, found.Priority, found.Budget
 	if user == 0 {
 		user = c.user(r)
 	}
 	if c.tenant != nil && tenant == 0 {
 		tenant = c.tenant(r)
 	}
-	if c.believes {
-		if v := r.Header[PriorityHeader]; len(v) == 1 && c.trusted(r) {
-			if p, err := ParsePriority(v[0]); err == nil {
-				priority = p
+	if c.trusted != nil {
+		stated, waits := r.Header[PriorityHeader], r.Header[c.timeout]
+		if (len(stated) == 1 || len(waits) == 1) && c.trusted(r) {
+			if len(stated) == 1 {
+				if p, err := ParsePriority(stated[0]); err == nil {
+					priority = p
+				}
+			}
+			if len(waits) == 1 {
+				if d := c.form.parse(waits[0]); d > 0 && (budget == 0 || d < budget) {
+					budget = d
+				}
 			}
 		}
 	}
 	return Class{
-		Priority: priority, User: user, Tenant: tenant, Route: found.Route, Cost: found.Cost, Budget: found.Budget,
+		Priority: priority, User: user, Tenant: tenant, Route: found.Route, Cost: found.Cost, Budget: budget,
 		Exempt: found.Exempt || r.Method == http.MethodOptions && preflight(r), Track: found.Track,
 	}
 }
@@ -212,14 +239,4 @@ func (c *classifier) routed(r *http.Request) *Class {
 		return &found.class
 	}
 	return &c.fallback
-}
-
-func (c *classifier) trusted(r *http.Request) bool {
-	if c.peerFunc != nil {
-		return c.peerFunc(r)
-	}
-	if len(c.peers) == 0 || r.Header["X-Forwarded-For"] != nil || r.Header["Forwarded"] != nil || r.Header["Via"] != nil {
-		return false
-	}
-	return containsAddr(c.peers, peerAddr(r))
 }

@@ -76,6 +76,9 @@ type Control struct {
 	// by itself (zero: it does not).
 	Overridden bool      `json:"overridden"`
 	Until      time.Time `json:"until,omitzero"`
+	// By and Why are what the Override said.
+	By  string `json:"by,omitempty"`
+	Why string `json:"why,omitempty"`
 }
 
 // Override sets a control for a while. What is forgotten at 3 a.m. should end

@@ -1,6 +1,7 @@
 package seawall_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -111,7 +112,7 @@ func raiseFloor(b *testing.B, s *shed.Shedder) func(*testing.B) {
 	}
 	critical := func(b *testing.B) *shed.Permit {
 		b.Helper()
-		p, err := s.TryAcquire(seawall.Class{Priority: seawall.Critical})
+		p, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -130,7 +131,7 @@ func raiseFloor(b *testing.B, s *shed.Shedder) func(*testing.B) {
 			pin(b, 4)
 			for wave := time.Now(); time.Since(wave) < 10*time.Millisecond; {
 				for i := range 1000 {
-					if _, err := s.TryAcquire(seawall.Class{User: seawall.ID(i + 1)}); err == nil {
+					if _, err := s.TryAcquire(context.Background(), seawall.Class{User: seawall.ID(i + 1)}); err == nil {
 						b.Fatal("there is room")
 					}
 				}

@@ -50,7 +50,7 @@ func TestAllocAdmit(t *testing.T) {
 			return err == nil
 		})
 		allocates(t, name+" TryAcquire", func() bool {
-			p, err := s.TryAcquire(class)
+			p, err := s.TryAcquire(context.Background(), class)
 			p.Drop()
 			return err == nil
 		})
@@ -68,7 +68,7 @@ func TestAllocRefuse(t *testing.T) {
 			return err != nil
 		})
 		allocates(t, name+" TryAcquire", func() bool {
-			_, err := s.TryAcquire(class)
+			_, err := s.TryAcquire(context.Background(), class)
 			return err != nil
 		})
 	}
@@ -86,7 +86,7 @@ func TestAllocFloor(t *testing.T) {
 		for range 50 {
 			served := enter(t, s, of(seawall.Critical))
 			for i := range 200 {
-				if _, err := s.TryAcquire(seawall.Class{User: seawall.ID(i + 1)}); err == nil {
+				if _, err := s.TryAcquire(context.Background(), seawall.Class{User: seawall.ID(i + 1)}); err == nil {
 					t.Fatal("there is room")
 				}
 			}
@@ -111,14 +111,14 @@ func TestAllocObserved(t *testing.T) {
 	class := seawall.Class{User: 17, Route: "GET /feed"}
 	allocates(t, "admit", func() bool {
 		before := seen
-		p, err := s.TryAcquire(class)
+		p, err := s.TryAcquire(context.Background(), class)
 		p.Release()
 		return err == nil && seen == before+1
 	})
 	defer fill(t, s, 1)[0].Release()
 	allocates(t, "refuse", func() bool {
 		before := seen
-		_, err := s.TryAcquire(class)
+		_, err := s.TryAcquire(context.Background(), class)
 		return err != nil && seen == before+1
 	})
 }
@@ -139,6 +139,51 @@ func TestAllocMiddleware(t *testing.T) {
 			return w.status == status
 		})
 	}
+}
+
+// TestAllocTrack: who may speak about its seats pays for a context that is the
+// request's own and for the request that carries it, and with Track one for its
+// class; the writer of a stream comes with it.
+func TestAllocTrack(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	class := seawall.Class{User: 17, Cost: 3, Track: true}
+	s := pinned(t, 100, shed.Config{Classify: func(*http.Request) seawall.Class { return class }})
+	w := &counter{header: make(http.Header)}
+	r := httptest.NewRequest(http.MethodGet, "/feed", nil)
+	h := s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if class.Track && !shed.AddCost(r.Context(), 2) {
+			t.Error("not tracked")
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	for _, c := range []struct {
+		name          string
+		track, stream bool
+		want          float64
+	}{{"track", true, false, 3}, {"stream", false, true, 2}, {"both", true, true, 3}, {"neither", false, false, 0}} {
+		class.Track = c.track
+		r.Header.Del("Accept")
+		if c.stream {
+			r.Header.Set("Accept", "text/event-stream")
+		}
+		if got := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }); got != c.want {
+			t.Errorf("%s: %v allocations, want %v", c.name, got, c.want)
+		}
+	}
+	shut(t, s)
+}
+
+// TestAllocSeats: seats cost nothing, and nor does what happens to them.
+func TestAllocSeats(t *testing.T) {
+	s := pinned(t, 100, shed.Config{})
+	allocates(t, "a heavy one", func() bool {
+		p, err := s.Acquire(context.Background(), seawall.Class{User: 17, Cost: 5})
+		ok := p.AddCost(3) && p.AddCost(-4) && p.Detach()
+		p.Release()
+		return err == nil && ok
+	})
 }
 
 // counter is a ResponseWriter without a connection that remembers the status.

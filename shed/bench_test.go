@@ -111,6 +111,33 @@ func BenchmarkAcquire(b *testing.B) {
 	}
 }
 
+// BenchmarkAcquireSeats is of requests that weigh five, and of their seats.
+func BenchmarkAcquireSeats(b *testing.B) {
+	for _, what := range []string{"five", "add", "detach"} {
+		b.Run(what, func(b *testing.B) {
+			s := held(b, Config{}, func(*gate) {})
+			bothForms(b, true, func(n int) (admitted int) {
+				ctx := context.Background()
+				for i := range n {
+					p, err := s.Acquire(ctx, seawall.Class{User: known(i), Cost: 5})
+					if err != nil {
+						continue
+					}
+					admitted++
+					switch what { // a function called by value would cost the Permit an allocation
+					case "add":
+						p.AddCost(2)
+					case "detach":
+						p.Detach()
+					}
+					p.Release()
+				}
+				return admitted
+			})
+		})
+	}
+}
+
 // BenchmarkRefuse: at the floor, where nearly all of a flood ends; without a
 // seat and without patience; and by a wait queue that is full of better ones.
 func BenchmarkRefuse(b *testing.B) {
@@ -215,6 +242,8 @@ func BenchmarkMiddleware(b *testing.B) {
 		{"admit/address", nil, true, func(*gate) {}},
 		{"admit/nobody", nobody, true, func(*gate) {}},
 		{"admit/sampled", nil, true, func(g *gate) { g.mask = 0 }},
+		{"admit/five", func(*http.Request) seawall.Class { return seawall.Class{Cost: 5} }, true, func(*gate) {}},
+		{"admit/track", func(*http.Request) seawall.Class { return seawall.Class{Track: true} }, true, func(*gate) {}},
 		{"refuse/address", nil, false, func(g *gate) { g.floor = cohorts }},
 		{"refuse/nobody", nobody, false, func(g *gate) { g.floor = cohorts }},
 	} {

@@ -76,30 +76,45 @@ func TestCapacitySurvivesEveryEnding(t *testing.T) {
 			}
 		}, func(h http.Handler) { h.ServeHTTP(&stubWriter{}, shared) }},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			var entered atomic.Int64
-			s := pinned(t, endingLimit, shed.Config{Classify: func(*http.Request) seawall.Class { return of(seawall.Critical) }})
-			h := s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				entered.Add(1)
-				c.handler(w, r)
-			}))
-			endings(func() { c.send(h) })
-			if n := entered.Load(); n != badEndings {
-				t.Errorf("%d of %d requests came to the handler", n, badEndings)
-			}
-			exact(t, s)
-		})
+		for _, class := range endingClasses {
+			t.Run(c.name+class.Route, func(t *testing.T) {
+				var entered atomic.Int64
+				s := pinned(t, endingLimit, shed.Config{Classify: func(*http.Request) seawall.Class { return class }})
+				h := s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					entered.Add(1)
+					if class.Track {
+						shed.AddCost(r.Context(), -1)
+					}
+					c.handler(w, r)
+				}))
+				n := badEndings
+				if class.Route != "" {
+					n /= 10
+				}
+				endings(n, func() { c.send(h) })
+				if got := entered.Load(); got != int64(n) {
+					t.Errorf("%d of %d requests came to the handler", got, n)
+				}
+				exact(t, s)
+			})
+		}
 	}
+}
+
+var endingClasses = []seawall.Class{
+	{Priority: seawall.Critical},
+	{Priority: seawall.Critical, Cost: 2, Route: ", two seats"}, // the most of eight
+	{Priority: seawall.Critical, Cost: 2, Track: true, Route: ", tracked"},
 }
 
 type cancelKey struct{}
 
-// endings calls f badEndings times, from some goroutines.
-func endings(f func()) {
+// endings calls f n times, from some goroutines.
+func endings(n int, f func()) {
 	var tasks sync.WaitGroup
 	for range endingTasks {
 		tasks.Go(func() {
-			for range badEndings / endingTasks {
+			for range n / endingTasks {
 				f()
 			}
 		})
@@ -116,7 +131,7 @@ func exact(t *testing.T, s *shed.Shedder) {
 	for range endingLimit {
 		permits = append(permits, enter(t, s, of(seawall.Critical)))
 	}
-	_, err := s.TryAcquire(of(seawall.Critical))
+	_, err := s.TryAcquire(context.Background(), of(seawall.Critical))
 	refusal(t, err, seawall.Overloaded)
 	for _, p := range permits {
 		p.Release()
@@ -134,7 +149,7 @@ func TestCapacitySurvivesDoubleRelease(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := pinned(t, endingLimit, shed.Config{})
 			stay := enter(t, s, of(seawall.Critical)) // whose seat must not be given away by others
-			endings(func() {
+			endings(badEndings, func() {
 				p, err := s.Acquire(context.Background(), of(seawall.Critical))
 				if err != nil {
 					t.Error(err)

@@ -36,7 +36,7 @@ func TestCloseDrains(t *testing.T) {
 		for _, p := range seawall.Priorities() {
 			_, err := s.Acquire(t.Context(), of(p))
 			refusal(t, err, seawall.Draining)
-			_, err = s.TryAcquire(of(p))
+			_, err = s.TryAcquire(context.Background(), of(p))
 			if rej := refusal(t, err, seawall.Draining); rej.RetryAfter != time.Second {
 				t.Errorf("Retry-After is %v", rej.RetryAfter)
 			}
@@ -78,7 +78,7 @@ func TestCloseRespectsContext(t *testing.T) {
 			t.Errorf("Close took %v, want 3s", took)
 		}
 		// It stays closed, and may be asked again.
-		_, err := s.TryAcquire(of(seawall.Critical))
+		_, err := s.TryAcquire(context.Background(), of(seawall.Critical))
 		refusal(t, err, seawall.Draining)
 		inside.Release()
 		shut(t, s)
@@ -129,7 +129,7 @@ func TestCloseIsCounted(t *testing.T) {
 		closed := make(chan error)
 		go func() { closed <- s.Close(t.Context()) }()
 		refusal(t, (<-done).err, seawall.Draining)
-		_, err := s.TryAcquire(of(seawall.Normal))
+		_, err := s.TryAcquire(context.Background(), of(seawall.Normal))
 		refusal(t, err, seawall.Draining)
 		inside.Release()
 		if err := <-closed; err != nil {

@@ -3,6 +3,7 @@ package shed
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"time"
 
 	"github.com/seawall-go/seawall"
@@ -19,15 +20,20 @@ type Config struct {
 	Classify seawall.Classifier
 	// Budget is how long a client waits for its answer before it gives up:
 	// the limit never grows to where a request would spend more than half of
-	// it in the handler. Default 1 s.
+	// it in the handler. Default 1 s, or ten times what the work takes in calm
+	// if that is more (up to a minute).
 	Budget time.Duration
 	// CriticalWait, NormalWait and SheddableWait bound how long a request may
 	// wait for a seat, by its priority (Background as Sheddable). Off refuses
 	// at once. Defaults 200, 100 and 50 ms.
 	CriticalWait, NormalWait, SheddableWait time.Duration
-	// MinLimit and MaxLimit bound the limit, in requests in flight. Defaults 4
-	// and 10,000.
+	// MinLimit and MaxLimit bound the limit, in seats: requests in flight, each
+	// as often as its Class.Cost. Defaults 4 and 10,000.
 	MinLimit, MaxLimit int
+	// SlowStart is for instances that start with cold caches: for that long after
+	// the first request the limit's maximum rises evenly from MinLimit to 64.
+	// Default Off: it is 64 from the first request on.
+	SlowStart time.Duration
 	// Sticky is how long the order of users within a priority stays as it is
 	// for a user. Who is served goes on being served, so that journeys of
 	// several requests finish; afterwards the dice are thrown again. At least
@@ -36,18 +42,31 @@ type Config struct {
 	// DryRun decides, counts and reports, but refuses nobody and lets nobody
 	// wait. Default false.
 	DryRun bool
+	// TellFloor says who is told from which priority and cohort on requests are
+	// refused at the door, in the field Seawall-Floor of each response while there
+	// is such a floor: services of your own with a Transport, which then do not
+	// send what would be refused. See seawall.FromPeers. Nobody else should know,
+	// so let nothing that passes responses on for others be told. Default nobody.
+	TellFloor func(*http.Request) bool
 	// Observer is told of every decision, of each change of state and of the
 	// limit. Default none.
 	Observer seawall.Observer
 	// Respond writes refusals in Middleware. Default seawall.Respond.
 	Respond seawall.Responder
+
+	patient bool // Budget was not given
 }
+
+// patience is how many times what its work usually takes a client waits who
+// has not said for how long.
+const patience = 10
 
 const minSticky = 30 * time.Second
 
 // resolve returns the configuration with its defaults filled in, or an error
 // that names the field and the value.
 func (c Config) resolve() (Config, error) {
+	c.patient = c.Budget == 0
 	durations := []struct {
 		name     string
 		v        *time.Duration
@@ -58,6 +77,7 @@ func (c Config) resolve() (Config, error) {
 		{"CriticalWait", &c.CriticalWait, 200 * time.Millisecond, true},
 		{"NormalWait", &c.NormalWait, 100 * time.Millisecond, true},
 		{"SheddableWait", &c.SheddableWait, 50 * time.Millisecond, true},
+		{"SlowStart", &c.SlowStart, 0, true},
 		{"Sticky", &c.Sticky, 5 * time.Minute, false},
 	}
 	for _, d := range durations {

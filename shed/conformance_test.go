@@ -1,6 +1,7 @@
 package shed_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/seawall-go/seawall"
@@ -25,6 +26,30 @@ func conformance(t *testing.T, s *shed.Shedder, cfg shed.Config) seawalltest.Con
 func TestConformance(t *testing.T) {
 	s := start(t, shed.Config{})
 	conformance(t, s, shed.Config{}).Run(t, s.Middleware)
+	shut(t, s)
+}
+
+// TestConformanceTracked: with a context of its own, and with the writer that a
+// stream gets, whatever the request is, nothing is different either.
+func TestConformanceTracked(t *testing.T) {
+	cfg := classed(seawall.Class{Track: true})
+	asksForEvents := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Add("Accept", "text/event-stream")
+			next.ServeHTTP(w, r)
+		})
+	}
+	asAtFirst := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			accept := r.Header["Accept"]
+			if r.Header["Accept"] = accept[:len(accept)-1]; len(accept) == 1 {
+				delete(r.Header, "Accept")
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	s := start(t, cfg)
+	conformance(t, s, cfg).Run(t, seawall.Chain(asksForEvents, s.Middleware, asAtFirst))
 	shut(t, s)
 }
 

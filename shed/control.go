@@ -20,12 +20,10 @@ type overrides struct {
 }
 
 type override struct {
-	on     bool
-	value  float64 // limit, or 0 and 1 for dry_run
-	until  time.Time
-	by     string
-	why    string
-	string string
+	on      bool
+	value   float64 // limit, or 0 and 1 for dry_run
+	until   time.Time
+	by, why string
 }
 
 // expire ends what is over by now, and reports whether anything was.
@@ -64,7 +62,8 @@ func (s *Shedder) Controls() []seawall.Control {
 		Value: onOff(g.dry), Options: []string{"on", "off"},
 	}
 	for i, c := range []*seawall.Control{&limit, &dry} {
-		c.Overridden, c.Until = s.overrides.set[i].on, s.overrides.set[i].until
+		o := &s.overrides.set[i]
+		c.Overridden, c.Until, c.By, c.Why = o.on, o.until, o.by, o.why
 	}
 	return []seawall.Control{limit, dry}
 }
@@ -74,7 +73,7 @@ func (s *Shedder) Override(ctx context.Context, o seawall.Override) error {
 	if o.For < 0 {
 		return fmt.Errorf("seawall/shed: override of %.32q: For must not be negative (got %v)", o.Control, o.For)
 	}
-	next := override{on: o.Value != "", by: o.By, why: o.Why, string: o.Value}
+	next := override{on: o.Value != "", by: o.By, why: o.Why}
 	if o.For > 0 {
 		next.until = time.Now().Add(o.For)
 	}

@@ -1,6 +1,7 @@
 package shed_test
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strings"
@@ -38,9 +39,15 @@ func TestControls(t *testing.T) {
 		if dry.Value != "off" || dry.Overridden || dry.Help == "" || !slices.Equal(dry.Options, []string{"on", "off"}) {
 			t.Errorf("%+v", dry)
 		}
-		override(t, s, "limit", "7", time.Minute)
+		err := s.Override(t.Context(), seawall.Override{Control: "limit", Value: "7", For: time.Minute, By: "ana", Why: "a move"})
+		if err != nil {
+			t.Error(err)
+		}
 		override(t, s, "dry_run", "on", 0)
 		limit, dry = control(t, s, "limit"), control(t, s, "dry_run")
+		if limit.By != "ana" || limit.Why != "a move" || dry.By+dry.Why != "" {
+			t.Errorf("%+v, %+v", limit, dry)
+		}
 		if limit.Value != "7" || !limit.Overridden || !limit.Until.Equal(time.Now().Add(time.Minute)) {
 			t.Errorf("%+v", limit)
 		}
@@ -71,10 +78,10 @@ func TestOverrideEndsByItself(t *testing.T) {
 		if c := control(t, s, "dry_run"); c.Overridden || c.Value != "off" || !c.Until.IsZero() {
 			t.Errorf("after 30s: %+v", c)
 		}
-		_, err := s.TryAcquire(of(seawall.Critical))
+		_, err := s.TryAcquire(context.Background(), of(seawall.Critical))
 		refusal(t, err, seawall.Overloaded)
 		time.Sleep(29 * time.Second)
-		_, err = s.TryAcquire(of(seawall.Critical))
+		_, err = s.TryAcquire(context.Background(), of(seawall.Critical))
 		refusal(t, err, seawall.Overloaded)
 		time.Sleep(time.Second)
 		if c := control(t, s, "limit"); c.Overridden {
@@ -98,7 +105,7 @@ func TestOverrideEndsForTheFirstWhoComes(t *testing.T) {
 		s := pinned(t, 1, shed.Config{DryRun: true})
 		override(t, s, "dry_run", "off", time.Minute)
 		inside := enter(t, s, of(seawall.Critical))
-		_, err := s.TryAcquire(of(seawall.Critical))
+		_, err := s.TryAcquire(context.Background(), of(seawall.Critical))
 		refusal(t, err, seawall.Overloaded)
 		time.Sleep(time.Minute)
 		enter(t, s, of(seawall.Critical)).Release()
@@ -121,7 +128,7 @@ func TestOverrideTakenBack(t *testing.T) {
 			t.Errorf("limit %d, dry run %v; want 64 and true, as before", st.Limit, st.DryRun)
 		}
 		for _, c := range s.Controls() {
-			if c.Overridden || !c.Until.IsZero() {
+			if c.Overridden || !c.Until.IsZero() || c.By+c.Why != "" {
 				t.Errorf("%+v", c)
 			}
 		}
@@ -260,7 +267,7 @@ func TestLessRoom(t *testing.T) {
 		if p := fill(t, s, 3); s.Stats().InFlight != 3 {
 			t.Error(len(p))
 		}
-		_, err := s.TryAcquire(of(seawall.Critical))
+		_, err := s.TryAcquire(context.Background(), of(seawall.Critical))
 		refusal(t, err, seawall.Overloaded)
 	})
 }

@@ -23,9 +23,8 @@
 // Without a bound they queue up, until all are served after their clients have
 // given up. Put one Shedder in front of each such thing; most servers have one.
 //
-// Do not use it to give clients their fair shares (that is a rate limit), in
-// front of streams that last for hours (they hold their seats, and their
-// durations say nothing), or where the limit is known, small and never changes:
+// Do not use it to give clients their fair shares (that is a rate limit), or
+// where the limit is known, small and never changes:
 // there a channel of that capacity does. A server whose only scarce resource is
 // its own processor queues in the scheduler, before any handler is called, and
 // shed does not see that queue; see the limits below.
@@ -55,11 +54,31 @@
 //     Requests of nobody known draw anew each time.
 //   - Exempt requests are never refused, do not count and are not waited for:
 //     health checks.
+//   - Cost: a request takes that many seats, at most a quarter of the limit, so
+//     that it can always be served. The limit, the queue and the throughput are
+//     counted in seats. Who needs many and is next waits until they are free;
+//     nobody behind it goes first meanwhile.
+//   - Budget, and the deadline of the context: in a full house nobody waits for
+//     longer than leaves time for the work, by the latency without a queue. Where
+//     that is no time at all the answer is 504 at once. As long as there is room
+//     nobody is refused for being in a hurry.
+//   - Track: the handler may use [AddCost] when a request turns out heavier or
+//     lighter than thought, and [Detach] when it becomes a stream.
 //   - Route is passed on to the Observer.
 //
-// Cost, Tenant, Track and Budget have no effect in this version: every request
-// takes one seat, tenants get no shares of their own, and Config.Budget holds
-// for all.
+// Tenant has no effect in this version: tenants get no shares of their own.
+//
+// # Streams
+//
+// What lasts as long as its client likes must hold no seat: its duration says
+// nothing about the backend, and a few hundred of them would fill the house for
+// good. Upgraded connections (WebSocket, over HTTP/2 as well) and Server-Sent
+// Events give their seats back when they begin, by themselves, if the client has
+// asked for them with Upgrade or Accept; it is the handler's answer that counts,
+// so that a header does not get anybody in beside the limit. For other streams,
+// such as those a client reads from a POST, set Track and call Detach. Detached
+// streams are counted (Stats.Detached) but not limited, and Close does not wait
+// for them.
 //
 // # How it decides
 //

@@ -1,6 +1,7 @@
 package shed_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -106,7 +107,7 @@ func TestDryRunSwitchedWhileAtWork(t *testing.T) {
 		override(t, s, "dry_run", "on", 0)
 		shadow := enter(t, s, of(seawall.Critical))
 		override(t, s, "dry_run", "off", 0)
-		_, err := s.TryAcquire(of(seawall.Critical))
+		_, err := s.TryAcquire(context.Background(), of(seawall.Critical))
 		refusal(t, err, seawall.Overloaded)
 		shadow.Release()
 		if st := s.Stats(); st.InFlight != 1 || st.Shadow != 0 {
@@ -148,7 +149,7 @@ func TestDryRunDrains(t *testing.T) {
 		go func() { closed <- s.Close(t.Context()) }()
 		synctest.Wait()
 		rec.take()
-		_, err := s.TryAcquire(of(seawall.Normal))
+		_, err := s.TryAcquire(context.Background(), of(seawall.Normal))
 		refusal(t, err, seawall.Draining)
 		if e := rec.take(); len(e) != 1 || e[0].DryRun {
 			t.Errorf("events %+v: the refusal was carried out", e)

@@ -109,10 +109,10 @@ func ExampleShedder_Acquire() {
 func ExampleShedder_TryAcquire() {
 	shedder := seawall.Must(shed.New(shed.Config{MinLimit: 1}))
 	_ = shedder.Override(context.Background(), seawall.Override{Control: "limit", Value: "1"})
-	permit, err := shedder.TryAcquire(seawall.Class{})
+	permit, err := shedder.TryAcquire(context.Background(), seawall.Class{})
 	fmt.Println(err)
 
-	_, err = shedder.TryAcquire(seawall.Class{Priority: seawall.Sheddable})
+	_, err = shedder.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Sheddable})
 	var rejection *seawall.Rejection
 	if errors.As(err, &rejection) {
 		fmt.Println("no recommendations today:", rejection.Reason)
@@ -126,7 +126,7 @@ func ExampleShedder_TryAcquire() {
 // A second Release does nothing, so that a defer may be had for safety.
 func ExamplePermit_Release() {
 	shedder := seawall.Must(shed.New(shed.Config{}))
-	permit, err := shedder.TryAcquire(seawall.Class{})
+	permit, err := shedder.TryAcquire(context.Background(), seawall.Class{})
 	if err != nil {
 		return
 	}
@@ -174,7 +174,7 @@ func ExampleShedder_Update() {
 // inside are waited for.
 func ExampleShedder_Close() {
 	shedder := seawall.Must(shed.New(shed.Config{}))
-	permit, err := shedder.TryAcquire(seawall.Class{})
+	permit, err := shedder.TryAcquire(context.Background(), seawall.Class{})
 	if err != nil {
 		return
 	}
@@ -186,7 +186,7 @@ func ExampleShedder_Close() {
 	defer cancel()
 	fmt.Println(shedder.Close(ctx))
 
-	_, err = shedder.TryAcquire(seawall.Class{})
+	_, err = shedder.TryAcquire(context.Background(), seawall.Class{})
 	fmt.Println(errors.Is(err, seawall.Draining))
 	// Output:
 	// the last request ends
@@ -196,7 +196,7 @@ func ExampleShedder_Close() {
 
 func ExampleShedder_Stats() {
 	shedder := seawall.Must(shed.New(shed.Config{}))
-	permit, err := shedder.TryAcquire(seawall.Class{Priority: seawall.Critical})
+	permit, err := shedder.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical})
 	if err != nil {
 		return
 	}
@@ -214,6 +214,79 @@ func ExampleShedder_Stats() {
 	// background 0 0
 }
 
+// A report is known to be heavy only when it has been looked at. And what becomes
+// a stream gives its seats back.
+func ExampleAddCost() {
+	shedder := seawall.Must(shed.New(shed.Config{
+		Classify: func(*http.Request) seawall.Class { return seawall.Class{Cost: 2, Track: true} },
+	}))
+	inside := func(what string) { fmt.Println(what, shedder.Stats().InFlight) }
+	handler := shedder.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inside("begins with")
+		shed.AddCost(r.Context(), 6) // ten years instead of one
+		inside("is heavier:")
+		shed.AddCost(r.Context(), -5)
+		inside("the worst is over:")
+	}))
+	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/report", nil))
+	inside("has ended:")
+	// Output:
+	// begins with 2
+	// is heavier: 8
+	// the worst is over: 3
+	// has ended: 0
+}
+
+// A chat that a client reads from the answer to its POST looks like any request
+// until it begins. (WebSocket and Server-Sent Events need none of this.)
+func ExampleDetach() {
+	shedder := seawall.Must(shed.New(shed.Config{
+		Classify: func(*http.Request) seawall.Class { return seawall.Class{Track: true} },
+	}))
+	handler := shedder.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if shed.Detach(r.Context()) {
+			stats := shedder.Stats()
+			fmt.Println(stats.InFlight, "inside,", stats.Detached, "streams")
+		}
+		// ... for an hour
+	}))
+	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/chat", nil))
+	fmt.Println(shedder.Stats().Detached, "streams")
+	// Output:
+	// 0 inside, 1 streams
+	// 0 streams
+}
+
+// The same without HTTP: a consumer that takes as many seats as its batch has
+// entries.
+func ExamplePermit_AddCost() {
+	shedder := seawall.Must(shed.New(shed.Config{}))
+	permit, err := shedder.Acquire(context.Background(), seawall.Class{Cost: 3})
+	if err != nil {
+		return // a *seawall.Rejection
+	}
+	defer permit.Release()
+	permit.AddCost(2)
+	fmt.Println(shedder.Stats().InFlight)
+	// Output:
+	// 5
+}
+
+// A stream holds its Permit for as long as it lasts, but no seat.
+func ExamplePermit_Detach() {
+	shedder := seawall.Must(shed.New(shed.Config{}))
+	permit, err := shedder.Acquire(context.Background(), seawall.Class{})
+	if err != nil {
+		return // a *seawall.Rejection
+	}
+	fmt.Println(permit.Detach(), shedder.Stats().InFlight)
+	permit.Release()
+	fmt.Println(permit.Detach())
+	// Output:
+	// true 0
+	// false
+}
+
 // The form that exporters and pages understand without knowing the package.
 func ExampleShedder_Snapshot() {
 	shedder := seawall.Must(shed.New(shed.Config{Name: "front"}))
@@ -229,10 +302,13 @@ func ExampleShedder_Snapshot() {
 	// limit 64
 	// in_flight 0
 	// waiting 0
+	// shadow 0
+	// detached 0
 	// baseline_seconds 0
 	// throughput_per_second 0
 	// offered_per_second 0
 	// refused_ratio 0
+	// exempt_total 0
 }
 
 // What an operator may set at 3 a.m., and what it is now.

@@ -29,11 +29,11 @@ func pin(t *testing.T, cfg Config, limit string) *Shedder {
 func TestNewcomerDoesNotOvertake(t *testing.T) {
 	s := pin(t, Config{}, "1")
 	s.waiters.Store(1) // is in the queue, and about to be told
-	if _, err := s.TryAcquire(seawall.Class{Priority: seawall.Critical}); err == nil {
+	if _, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical}); err == nil {
 		t.Error("a newcomer takes the seat of one who waits")
 	}
 	s.waiters.Store(0)
-	if _, err := s.TryAcquire(seawall.Class{Priority: seawall.Critical}); err != nil {
+	if _, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical}); err != nil {
 		t.Error(err)
 	}
 }
@@ -46,11 +46,11 @@ func TestWhoBeginsToWaitLooksAgain(t *testing.T) {
 		began := time.Now()
 		class := seawall.Class{}
 		g := s.gate.Load()
-		tk, rej := s.wait(t.Context(), g, &class, g.epochs.rank(0, 0), ticket{s: s}, 1, time.Second)
+		tk, rej := s.wait(t.Context(), g, &class, g.epochs.rank(0, 0), ticket{s: s}, 1, patience{wait: time.Second, left: time.Hour})
 		if rej != nil || time.Since(began) != 0 || s.n.Load() != 1 {
 			t.Errorf("after %v: %v, %d inside", time.Since(began), rej, s.n.Load())
 		}
-		s.release(&tk, false)
+		s.release(&tk, false, 0)
 	})
 }
 
@@ -108,7 +108,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	s := pin(t, Config{CriticalWait: 5 * time.Second}, "1")
 	class := seawall.Class{Priority: seawall.Critical}
 	for i := range rounds {
-		p, err := s.TryAcquire(class)
+		p, err := s.TryAcquire(context.Background(), class)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func TestCloseSeesEverySeat(t *testing.T) {
 			done, cancel := context.WithCancel(context.Background())
 			cancel()
 			meet(func() {
-				p, entered = s.TryAcquire(class)
+				p, entered = s.TryAcquire(context.Background(), class)
 			}, func() {
 				if dry {
 					s.n.Add(-1)
@@ -185,7 +185,7 @@ func TestNoSeatIsLostWithItsReceiver(t *testing.T) {
 	class := seawall.Class{Priority: seawall.Critical}
 	served := 0
 	for i := range rounds / 4 {
-		p, err := s.TryAcquire(class)
+		p, err := s.TryAcquire(context.Background(), class)
 		if err != nil {
 			t.Fatalf("a seat is lost: %v", err)
 		}
@@ -215,5 +215,23 @@ func TestNoSeatIsLostWithItsReceiver(t *testing.T) {
 	t.Logf("%d of %d had the seat before they left", served, rounds/4)
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Seats are added just when all are given back: whichever is first, none is left.
+func TestAddCostMeetsTheEnd(t *testing.T) {
+	s := pin(t, Config{}, "4000")
+	for _, end := range []func(*Permit){(*Permit).Release, func(p *Permit) { p.Detach() }} {
+		for i := range rounds {
+			p, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical, Cost: 5})
+			if err != nil {
+				t.Fatal(err)
+			}
+			meet(func() { end(&p) }, func() { p.AddCost(3) })
+			p.Release()
+			if n, d := s.n.Load(), s.detached.Load(); n != 0 || d != 0 {
+				t.Fatalf("round %d: %d inside, %d detached; want nobody", i, n, d)
+			}
+		}
 	}
 }

@@ -46,7 +46,7 @@ func override(t testing.TB, s *shed.Shedder, control, value string, d time.Durat
 // enter takes a seat that must be free.
 func enter(t testing.TB, s *shed.Shedder, c seawall.Class) *shed.Permit {
 	t.Helper()
-	p, err := s.TryAcquire(c)
+	p, err := s.TryAcquire(context.Background(), c)
 	if err != nil {
 		t.Fatalf("%v is refused: %v", c.Priority, err)
 	}

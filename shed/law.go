@@ -30,7 +30,8 @@ type window struct {
 	offered  [levels]float32 // arrivals by level
 	arrivals float64
 	blocked  float64 // arrivals that met the floor, a full house or a queue
-	done     float64 // completions whose client was still there
+	extra    float64 // seats they asked for beyond one each, AddCost included
+	done     float64 // completions whose client was still there, in seats
 	nMean    float64 // mean number inside
 	nMax     float64
 	n        float64 // number inside now
@@ -53,6 +54,7 @@ type bounds struct {
 	min, max float64
 	budget   float64 // seconds
 	pinned   float64 // > 0: the operator's limit
+	fresh    bool    // the maximum is, or was until now, that of a slow start
 }
 
 // state is all the law remembers. It is a value: step returns the next one.
@@ -67,6 +69,7 @@ type state struct {
 	limit float64
 	knee  float64 // 0: not known
 
+	usual  float64 // the baseline over a minute or so of calm, in seconds
 	rested float64 // the baseline of before this saturation, in seconds
 	held   float64 // the limit, while it was the operator's or the maximum; or 0
 
@@ -91,8 +94,8 @@ func (p phase) String() string { return phaseNames[p] }
 // firstGate is how many may be inside before anything is known, until there
 // have been provenSamples baseline samples; then smallGate is enough.
 const (
-	firstGate     = 64
-	smallGate     = 32
+	firstGate     = 32
+	smallGate     = 8
 	provenSamples = 100
 	// firstEligible is up to which concurrency the very first requests are
 	// believed to meet no queue.
@@ -117,12 +120,21 @@ func step(s state, w *window, b bounds) state {
 		// What was learned under a limit of somebody else's making is that limit.
 		s.sat, s.hunt, s.knee, s.phase = saturation{}, hunt{}, 0, open
 		s.limit = clamp(smallGate, b.min, b.max)
+		if b.fresh {
+			s.limit = clamp(firstGate, b.min, b.max)
+		}
 	}
 	s.sat = s.sat.step(w, s.limit)
 	s.calm = s.calm.step(w, &s.base, s.sat.now)
 	s.base = s.base.step(w, s.sat.now)
 	if s.sat.ticks == 0 && s.base.usable() {
 		s.rested = s.base.mean
+	}
+	if s.calm.now && s.base.count >= 2*shortMemory && !s.base.slower {
+		if s.usual == 0 {
+			s.usual = s.base.mean
+		}
+		s.usual += (s.base.mean - s.usual) * (1 - math.Exp(-w.dt/30))
 	}
 	s.eligible, s.proven = s.sampleGates()
 	s = s.stepLimit(w, b)
@@ -145,19 +157,25 @@ func (s *state) sampleGates() (eligible, proven float64) {
 	default:
 		eligible = 1.2 * s.calm.n
 	}
-	proven = max(1.2*s.calm.n, min(s.calm.peak, 1.6*s.calm.n))
-	return max(eligible, 4), proven
+	return max(eligible, 4), s.calm.fits()
 }
+
+// fits is how many calm has shown to fit at once.
+func (c *calmness) fits() float64 { return max(1.2*c.n, min(c.peak, 1.6*c.n)) }
 
 // calmness remembers what traffic was like while there was no overload.
 type calmness struct {
 	now   bool
 	n     float64 // mean number inside
 	peak  float64 // largest
+	maybe [2]float64 // largest of the last two ticks
+	known float64 // seconds of calm ever
 	nSlow float64 // mean of 2 s, whenever not saturated
 
 	// exponential sums over 0.2 s
 	samples, sumR, done, area float64
+	// and over 1 s
+	longDone, longArea float64
 }
 
 // step asks whether there is any evidence of a queue: latency tells of it one
@@ -169,6 +187,9 @@ func (c calmness) step(w *window, base *baseline, saturated bool) calmness {
 	c.sumR = c.sumR*keep + w.sumR
 	c.done = c.done*keep + w.done
 	c.area = c.area*keep + w.nMean*w.dt
+	keep = math.Exp(-w.dt)
+	c.longDone = c.longDone*keep + w.done
+	c.longArea = c.longArea*keep + w.nMean*w.dt
 	if !saturated {
 		c.nSlow += (w.nMean - c.nSlow) * (1 - math.Exp(-w.dt/2))
 	}
@@ -184,9 +205,13 @@ func (c calmness) step(w *window, base *baseline, saturated bool) calmness {
 	}
 	fade := math.Exp2(-w.dt / 10)
 	if c.now {
+		c.known += min(w.dt, 4*tick)
 		c.n += (w.nMean - c.n) * (1 - math.Exp(-w.dt/0.5))
-		c.peak = max(c.peak*fade, w.nMax)
+		// What comes with a step is no calm, but for two ticks looks so.
+		c.peak = max(c.peak*fade, c.maybe[1])
+		c.maybe[0], c.maybe[1] = w.nMax, c.maybe[0]
 	} else {
+		c.maybe = [2]float64{}
 		c.n *= fade
 		c.peak *= fade
 	}
@@ -205,6 +230,7 @@ type saturation struct {
 	time  float64 // decayed seconds behind x
 	nMean float64
 	xNow  float64 // completions per second, over one second
+	recent float64 // over 0.2 s
 }
 
 // episodeGap is how long the house must have had room before the next
@@ -250,6 +276,13 @@ func (s saturation) observe(w *window, cv2 float64) saturation {
 	tau := 2.0
 	if s.x > 0 {
 		tau = clamp(cv2/(s.x*0.06*0.06), 0.3, 2)
+	}
+	if s.recent += (w.done/w.dt - s.recent) * (1 - math.Exp(-w.dt/0.2)); s.x > 0 && s.since > 0.5 {
+		// A jump that chance does not explain is followed at once.
+		if math.Abs(s.recent-s.x) > 4*math.Sqrt(cv2/(0.4*s.x))*s.x {
+			s.x, s.xNow = s.recent, s.recent
+			s.count, s.time = 0.2*s.recent, 0.2
+		}
 	}
 	keep := math.Exp(-w.dt / tau)
 	s.count = s.count*keep + w.done

@@ -201,7 +201,7 @@ func sound(t *testing.T, s *state, b bounds, w *window) {
 	}
 	for name, v := range map[string]float64{
 		"knee": s.knee, "eligible": s.eligible, "proven": s.proven, "baseline": s.base.mean, "cv2": s.base.cv2,
-		"calm n": s.calm.n, "peak": s.calm.peak, "x": s.sat.x, "volume": s.door.volume, "trim": s.door.trim, "rest": s.hunt.rest,
+		"calm n": s.calm.n, "peak": s.calm.peak, "x": s.sat.x, "volume": s.door.volume, "trim": s.door.trim, "rest": s.hunt.rest[0],
 	} {
 		if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
 			t.Fatalf("%s is %v", name, v)

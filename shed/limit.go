@@ -12,26 +12,40 @@ type hunt struct {
 	bestX        float64 // CONVERGE: the highest X
 	lastX, lastL float64
 	falling      bool
+	queued       bool // CONVERGE: at some limit requests have been seen to queue
 
 	// The promise: limit and throughput when it began to bind, since when that
 	// has cost throughput, and until when it is suspended.
 	capL, capX       float64
 	capTime, capFrom float64
 
-	// PROBE: sums at the high and the low limit since the last verdict.
-	high           bool
-	rest           float64 // low phases last this many high ones
-	switchAt       float64
-	hiCount, hiSec float64
-	loCount, loSec float64
+	fresh  bool // the knee rests on a few first samples, or was found too low
+	slowed bool // HOLD: entered because the backend has become slower
+
+	// What the last verdict has changed, to be taken back if it did not help.
+	undoKnee, undoX float64
+	undoAt          float64 // when the count begins
+	undoCount       float64
+
+	test test
+	rest [2]float64 // HOLD: plain phases last this many probing ones; up, down
+}
+
+// test compares the throughput at the limit with that at another one.
+type test struct {
+	down     bool
+	on       bool    // now at the other limit
+	there    bool    // and those inside are as many
+	factor   float64 // between the two, above 1
+	switchAt float64
+	from     float64 // the counting of this phase begins
+	count    [2]float64 // completions without and with
+	time     [2]float64
 }
 
 const (
 	probeFactor = 1.5
-	// probing shows its worth when 1.5 times the seats bring this exponent of
-	// throughput, two standard errors from chance.
-	probeGain = 0.3
-	firstRest = 8
+	firstRest   = 8
 	// climbPause is how long a climb waits for the first requests of a process
 	// to come back: they are a baseline, and that is better.
 	climbPause = 1.0
@@ -45,9 +59,11 @@ func (s state) stepLimit(w *window, b bounds) state {
 	if s.sat.now {
 		s = s.stepSaturated(w, b)
 	} else {
-		s = s.stepOpen(w)
+		s = s.stepOpen(w, b)
 	}
-	s.limit = max(s.limit, 1.2*s.calm.n)
+	if t := &s.hunt.test; !(s.phase == hold && t.on && t.down) {
+		s.limit = max(s.limit, s.calm.fits())
+	}
 	if s.sat.now && s.sat.x > 0 {
 		s = s.keepPromise(w, b)
 	}
@@ -95,26 +111,35 @@ func (s state) keepPromise(w *window, b bounds) state {
 
 // stepOpen lets the limit rise to the gate. A gate is no limit that anybody
 // meets in calm; it bounds what a step lets in before anything is known.
-func (s state) stepOpen(w *window) state {
+func (s state) stepOpen(w *window, b bounds) state {
 	if s.sat.ticks > 0 || w.blocked > 0 && !s.base.usable() {
 		return s // a single tick with room must not open the house
 	}
 	s.phase = open
 	gate := float64(firstGate)
-	if s.base.count >= provenSamples {
+	if s.base.count >= provenSamples && s.calm.known > 30 {
 		gate = smallGate
 	}
-	gate = max(gate, 1.5*s.calm.peak, 1.5*s.knee)
+	gate = max(gate, s.calm.peak+3*math.Sqrt(s.calm.peak), min(1.5*s.knee, s.knee+3*math.Sqrt(s.knee)))
 	s.limit = min(gate, s.limit*math.Pow(1.25, w.dt/tick)+1)
+	// The promise holds before anybody was blocked, too: if requests already
+	// stay for too long, more of them are no help.
+	if c := &s.calm; s.base.usable() && c.longDone > 1 {
+		stay := max(b.budget/2, 1.5*s.rested)
+		if c.longArea > c.longDone*stay*(1+2*math.Sqrt(s.base.cv2/c.longDone)) {
+			s.limit = min(s.limit, max(c.fits(), c.longDone*stay))
+		}
+	}
 	return s
 }
 
 func (s state) stepSaturated(w *window, b bounds) state {
 	if s.sat.ticks == 1 {
 		s.phase = climb
-		s.hunt = hunt{rest: firstRest, until: climbPause}
+		s.hunt = hunt{until: climbPause}
 		if s.base.usable() {
 			s.phase = converge
+			s.hunt = hunt{fresh: s.base.count < provenSamples}
 		}
 		return s
 	}
@@ -130,7 +155,7 @@ func (s state) stepSaturated(w *window, b bounds) state {
 	}
 	if s.phase == climb && s.base.usable() {
 		s.phase = converge
-		s.hunt = hunt{rest: firstRest, began: s.sat.since}
+		s.hunt = hunt{began: s.sat.since, fresh: true}
 	}
 	switch s.phase {
 	case climb:
@@ -159,36 +184,80 @@ func (s *state) uncertainty() float64 {
 
 // slack is how far above the knee the limit stays: too much costs latency,
 // too little costs work, and what is not known well should err to the former.
-func (s *state) slack() float64 { return 1 + 0.03 + min(s.uncertainty(), 0.5) }
+func (s *state) slack() float64 {
+	// With a wide spread of service times the seats are taken by the slow ones
+	// for a while, and X is low: twice the error then.
+	return 1 + 0.03 + min(s.uncertainty()*clamp(math.Sqrt(s.base.cv2), 1, 2), 0.5)
+}
 
 // stepConverge computes the knee in the first second of saturation, or for as
 // long as three while it is not known well.
 func (s state) stepConverge(w *window) state {
-	for0 := s.sat.since - s.hunt.began
-	if for0 >= 3 || for0 >= 1 && s.uncertainty() <= 0.2 {
-		if s.knee > 0 {
-			return s.enterHold(firstRest)
+	h := &s.hunt
+	for0 := s.sat.since - h.began
+	settled := s.sat.x*s.base.mean < w.nMean/(1+0.5*(s.slack()-1))
+	if s.knee > 0 && (for0 >= 3 || for0 >= 1 && s.uncertainty() <= 0.2 && h.queued && settled) {
+		if h.fresh {
+			s = s.enterHold(2) // by few samples: soon to be tried
+			s.hunt.fresh = true
+			return s.newTest(false)
 		}
+		return s.enterHold(firstRest)
 	}
 	if s.base.slower {
 		// Slower, not smaller: what calm traffic has shown to fit still fits.
 		s.knee = max(s.sat.x*s.base.mean, s.calm.peak)
 		s.base = s.base.rescale(s.knee / s.sat.x)
 		s.base.slower = false
+		s.rested = s.base.mean
 		s.limit = s.knee * s.slack()
-		return s.enterHold(1)
+		s = s.enterHold(2)
+		s.hunt.slowed = true
+		return s
+	}
+	if s.sat.since < h.until {
+		s.sat.count, s.sat.time = 0, 0 // X is that of the limit before
+		return s
 	}
 	x := s.sat.x
+	if h.fresh && h.lastX > 0 && s.sat.count >= 30 && s.sat.time > 1.5*tick {
+		// Little's law at the limit before: if that was too small, whoever was
+		// inside was at work, and the baseline is what they spent there.
+		if math.Log(x/h.lastX)/math.Log(w.nMean/h.lastL) > 0.5 {
+			k := h.count / (h.count + min(s.base.count, provenSamples))
+			s.base = s.base.rescale(s.base.mean + k*(h.lastL/h.lastX-s.base.mean))
+			s.base.count += h.count
+		}
+		h.lastX = 0
+	}
 	if s.base.count < provenSamples {
 		// With a baseline by a few first samples, the best X since the onset and
 		// not the last: a limit that came out too low lowers X, and following
 		// that down would have no end.
 		if s.sat.count >= provenX {
-			s.hunt.bestX = max(s.hunt.bestX, x)
+			h.bestX = max(h.bestX, x)
 		}
-		x = max(x, s.hunt.bestX)
+		x = max(x, h.bestX)
 	}
 	knee := x * s.base.mean
+	if share, se := knee/w.nMean, s.uncertainty(); !h.queued && s.calm.peak < s.limit/2 && share > max(queueShare-2*se, 0.3) {
+		if w.nMean > 0.9*s.limit && (share > queueShare-0.5*se || s.sat.time > 4*tick && share > 0.55) {
+			// Nobody queues behind: it is the limit that is in the way, and calm
+			// tells nothing about as many as that.
+			s.knee = knee
+			h.lastX, h.lastL, h.count = s.sat.x, w.nMean, s.sat.count
+			s.limit *= 2
+			h.until = s.sat.since + 1.5*s.base.mean
+			s.sat.count, s.sat.time = 0, 0
+			return s
+		}
+		if s.sat.time < 4*tick {
+			return s
+		}
+	} else if !h.queued && h.lastL > 0 && s.sat.time < 2*tick {
+		return s
+	}
+	h.queued = true
 	limit := knee * s.slack()
 	if w.nMean > 0.9*s.limit || limit > s.limit {
 		s.knee, s.limit = knee, limit
@@ -196,19 +265,24 @@ func (s state) stepConverge(w *window) state {
 	return s
 }
 
+// queueShare: with less than this share of those inside at work, the others
+// queue.
+const queueShare = 0.9
+
+// step is by how much to change the limit for a time so that the difference it
+// makes to throughput can be told from chance.
+func (s *state) step(seconds float64) float64 {
+	return clamp(math.Exp(5*math.Sqrt(2*s.base.cv2/max(s.sat.x*seconds, 1))), 1.15, probeFactor)
+}
+
 func (s state) enterHold(rest float64) state {
 	s.phase = hold
-	s.hunt = hunt{rest: rest, began: s.sat.since, capL: s.hunt.capL, capX: s.hunt.capX, capFrom: s.hunt.capFrom}
-	s.hunt.switchAt = s.sat.since + s.lowPhase()
-	s.hunt.until = s.sat.since + 0.7*s.latency()
-	return s
+	s.hunt = hunt{rest: [2]float64{rest, 1}, began: s.sat.since, capL: s.hunt.capL, capX: s.hunt.capX, capFrom: s.hunt.capFrom}
+	return s.newTest(false)
 }
 
 // latency is what a request spends inside, by Little's law.
 func (s *state) latency() float64 { return max(s.sat.nMean, 1) / s.sat.x }
-
-func (s *state) highPhase() float64 { return max(3*tick, 2*s.latency()) }
-func (s *state) lowPhase() float64  { return s.hunt.rest * s.highPhase() }
 
 // stepHold keeps the knee and follows the speed of the backend: in saturation
 // the knee is state, and the baseline is derived. Correcting a baseline from
@@ -217,65 +291,151 @@ func (s state) stepHold(w *window, b bounds) state {
 	// Below this both phases of a probe would be the minimum, and never differ.
 	s.knee = max(s.knee, b.min/s.slack())
 	s.base = s.base.rescale(min(s.knee/s.sat.x, b.budget)) // no longer than anybody waits
+	if s.hunt.slowed && s.sat.since-s.hunt.began < max(1, 4*s.latency()) {
+		s.rested = s.base.mean // what was begun before comes back yet
+	}
+	s = s.verify(w)
 	s = s.probe(w, b)
 	s.limit = s.knee * s.slack()
-	if s.hunt.high {
-		s.limit *= probeFactor
+	if t := &s.hunt.test; t.on {
+		if t.down {
+			s.limit /= t.factor
+		} else {
+			s.limit *= t.factor
+		}
 	}
 	return s
 }
 
-// probe asks now and then whether more seats bring more throughput.
-func (s state) probe(w *window, b bounds) state {
-	h := &s.hunt
-	bound := 0.3
-	if h.rest < firstRest {
-		bound = 0.5
-	}
-	if probeFactor*s.latency() > bound*b.budget && s.latency() > 1.5*s.rested {
-		h.high = false
-		h.switchAt = s.sat.since + s.lowPhase()
-		h.hiCount, h.hiSec, h.loCount, h.loSec = 0, 0, 0, 0
-		return s
-	}
-	if s.sat.since > h.until {
-		if h.high {
-			h.hiCount += w.done
-			h.hiSec += w.dt
-		} else {
-			h.loCount += w.done
-			h.loSec += w.dt
-		}
-	}
-	if s.sat.since < h.switchAt {
-		return s
-	}
-	wasHigh := h.high
-	h.high = !wasHigh
-	h.until = s.sat.since + 0.7*s.latency()
-	if h.high {
-		h.switchAt = s.sat.since + s.highPhase()
-		return s
-	}
-	h.switchAt = s.sat.since + s.lowPhase()
-	return s.probeVerdict()
+// suspicious is how many times what it took in calm a request may spend
+// inside before fewer seats are tried: what the slack makes of it and chance,
+// and a third more.
+func (s *state) suspicious() float64 {
+	return 1.35*s.slack() + 2*math.Sqrt(s.base.cv2/s.base.memory())
 }
 
-func (s state) probeVerdict() state {
-	h := &s.hunt
-	if h.hiCount < 1 || h.loCount < 1 {
+// probe asks now and then whether more seats bring more throughput, or, when
+// requests spend much longer inside than they did, whether fewer bring less.
+func (s state) probe(w *window, b bounds) state {
+	t := &s.hunt.test
+	if down := s.rested > 0 && s.latency() > s.suspicious()*s.rested; down != t.down && !t.on {
+		return s.newTest(down)
+	}
+	if !t.down && !t.on && t.factor*s.latency() > 0.5*b.budget && s.latency() > 1.5*s.rested {
+		return s.newTest(false) // would keep the clients waiting for too long
+	}
+	if t.on && !t.there {
+		// It counts only when the house has filled, or emptied, to that limit
+		// and what was begun there comes back.
+		if t.down {
+			t.there = w.nMean < 1.05*s.limit+0.5
+		} else {
+			t.there = w.nMean > 0.95*s.limit-0.5
+		}
+		t.from = s.sat.since + 0.7*s.latency()
+		if t.there {
+			t.switchAt = s.sat.since + s.probing()
+		}
+	}
+	if s.sat.since > t.from {
+		i := 0
+		if t.on {
+			i = 1
+		}
+		t.count[i] += w.done
+		t.time[i] += w.dt
+	}
+	if t.on && t.there && t.count[1] >= 10 {
+		if f := s.follows(); f > 3 || f < -3 { // no need to go on
+			return s.verdict()
+		}
+	}
+	if s.sat.since < t.switchAt {
 		return s
 	}
-	scale := math.Log(probeFactor)
-	g := math.Log(h.hiCount/h.hiSec/(h.loCount/h.loSec)) / scale
-	se := math.Sqrt(s.base.cv2*(1/h.hiCount+1/h.loCount)) / scale
+	t.on = !t.on
+	t.from = s.sat.since + 0.7*s.latency()
+	t.there = false
+	if t.on {
+		t.switchAt = s.sat.since + 2*s.probing() // at the latest
+		return s
+	}
+	t.switchAt = s.sat.since + s.resting()
+	return s.verdict()
+}
+
+// newTest begins with a phase at the limit.
+func (s state) newTest(down bool) state {
+	t := test{down: down, factor: 2} // what a test costs falls with its size
+	if !down {
+		// No larger than can be told from chance: what it costs grows with it.
+		t.factor = probeFactor
+		if !s.hunt.fresh {
+			t.factor = s.step(s.probing())
+		}
+	}
+	s.hunt.test = t
+	s.hunt.test.from = s.sat.since
+	s.hunt.test.switchAt = s.sat.since + s.resting()
+	return s
+}
+
+func (s *state) probing() float64 { return max(3*tick, 2*s.latency()) }
+
+func (s *state) resting() float64 {
+	if s.hunt.test.down {
+		return s.hunt.rest[1] * s.probing()
+	}
+	return s.hunt.rest[0] * s.probing()
+}
+
+// follows is the log of the likelihoods' ratio between "throughput is
+// proportional to the limit" and "throughput does not depend on it".
+func (s *state) follows() float64 {
+	t := &s.hunt.test
+	if t.count[0] < 1 || t.count[1] < 1 {
+		return 0
+	}
+	size := math.Log(t.factor)
+	d := math.Log(t.count[1] / t.time[1] / (t.count[0] / t.time[0]))
+	if t.down {
+		d = -d
+	}
+	return (d - size/2) * size / (s.base.cv2 * (1/t.count[0] + 1/t.count[1]))
+}
+
+// verdict ends a test that is conclusive: it is a sequential one (A. Wald,
+// 1945), and otherwise goes on with another pair of phases.
+func (s state) verdict() state {
+	t := &s.hunt.test
+	follows := s.follows()
 	switch {
-	case g-2*se > probeGain:
-		s.knee *= probeFactor
+	case !t.down && follows > 3:
+		before := s.knee
+		s.knee *= t.factor
+		rest := 2.0
+		if s.hunt.slowed {
+			rest = 0.5
+		}
+		slowed := s.hunt.slowed
+		s = s.enterHold(rest)
+		s.hunt.slowed = slowed
+		s.hunt.fresh = true // where there was more there may be yet more
+		return s.newTest(false).remember(before)
+	case t.down && follows < -3:
+		// Smaller, not slower.
+		before := s.knee
+		s.knee = min(s.knee, s.sat.x*s.rested)
+		s.calm.n, s.calm.peak = min(s.calm.n, s.knee/1.2), min(s.calm.peak, s.knee)
+		return s.enterHold(firstRest).remember(before)
+	case t.down && follows > 2:
+		// Slower, not smaller: that is how long it takes from now on.
+		s.rested = s.latency()
 		return s.enterHold(firstRest)
-	case se < 0.25:
-		h.hiCount, h.hiSec, h.loCount, h.loSec = h.hiCount/2, h.hiSec/2, h.loCount/2, h.loSec/2
-		h.rest = min(h.rest*1.5, 60)
+	case !t.down && follows < -3:
+		s.hunt.rest[0] = clamp(s.hunt.rest[0]*1.5, firstRest, 60)
+		s.hunt.fresh = false
+		return s.newTest(false)
 	}
 	return s
 }
@@ -312,6 +472,44 @@ func (s state) stepClimb(w *window) state {
 		return s.enterHold(firstRest)
 	default:
 		s.limit /= probeFactor
+	}
+	return s
+}
+
+// remember keeps what was before a verdict.
+func (s state) remember(knee float64) state {
+	h := &s.hunt
+	h.undoKnee, h.undoX, h.undoCount = knee, s.sat.x, 0
+	h.undoAt = s.sat.since + 1.5*s.latency()
+	return s
+}
+
+// verify takes the last verdict back if it does not show: X must have grown
+// with the knee, or not have fallen with it.
+func (s state) verify(w *window) state {
+	h := &s.hunt
+	if h.undoKnee == 0 || s.sat.since <= h.undoAt || h.test.on {
+		return s
+	}
+	h.undoCount += w.done
+	if h.undoCount < 20 {
+		return s
+	}
+	seconds := s.sat.since - h.undoAt
+	d := math.Log(h.undoCount / seconds / h.undoX)
+	size := math.Log(s.knee / h.undoKnee) // negative: smaller
+	se2 := s.base.cv2 * (1/h.undoCount + 1/(h.undoCount+20))
+	follows := (d - size/2) * size / se2
+	switch {
+	case size > 0 && follows < -2:
+		s.knee = h.undoKnee
+		return s.enterHold(firstRest)
+	case size < 0 && follows > 2:
+		s.knee = h.undoKnee
+		s.rested = s.knee / h.undoX
+		return s.enterHold(firstRest)
+	case math.Abs(follows) > 4, seconds > 3:
+		h.undoKnee = 0
 	}
 	return s
 }

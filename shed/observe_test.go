@@ -38,7 +38,7 @@ func TestObserverIsToldOfEveryDecisionOnce(t *testing.T) {
 		}
 		inside := enter(t, s, class)
 		one("a free seat", seawall.Event{})
-		_, _ = s.TryAcquire(class)
+		_, _ = s.TryAcquire(context.Background(), class)
 		one("no seat", seawall.Event{Outcome: seawall.Rejected, Reason: seawall.Overloaded})
 		_, _ = s.Acquire(t.Context(), class)
 		one("waited in vain", seawall.Event{Outcome: seawall.Rejected, Reason: seawall.Overloaded, Wait: 200 * time.Millisecond})
@@ -57,7 +57,7 @@ func TestObserverIsToldOfEveryDecisionOnce(t *testing.T) {
 		<-done
 		one("waited", seawall.Event{Wait: 10 * time.Millisecond})
 		synctest.Wait()
-		_, _ = s.TryAcquire(seawall.Class{Priority: class.Priority, User: class.User, Route: class.Route, Exempt: true})
+		_, _ = s.TryAcquire(context.Background(), seawall.Class{Priority: class.Priority, User: class.User, Route: class.Route, Exempt: true})
 		one("exempt", seawall.Event{})
 		if rec.take(); s.Close(t.Context()) != nil {
 			t.Error("not closed")
@@ -174,7 +174,7 @@ func (b *busybody) meddle(ctx context.Context) {
 	}
 	defer b.inside.Store(false)
 	b.calls.Add(1)
-	p, _ := b.s.TryAcquire(of(seawall.Normal))
+	p, _ := b.s.TryAcquire(context.Background(), of(seawall.Normal))
 	p.Release()
 	b.s.Snapshot()
 	b.s.Controls()
@@ -253,7 +253,7 @@ func TestObserverThatPanicsCostsNoSeat(t *testing.T) {
 					for i := range 100 {
 						rude.end = end
 						each(func() {
-							p, _ := s.TryAcquire(of(seawall.Critical))
+							p, _ := s.TryAcquire(context.Background(), of(seawall.Critical))
 							defer p.Release()
 						})
 						each(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)) })

@@ -4,6 +4,7 @@ package shed
 // inside it, and to its own goroutine otherwise.
 type waiter struct {
 	rank  rank
+	seats int64  // wanted, and after it has been granted, had
 	seq   uint64 // first come first served within a rank
 	best  int    // index in each heap
 	worst int
@@ -18,6 +19,8 @@ const (
 	granted verdict = iota
 	evicted
 	closed
+	expired // no more patience
+	left    // the client is gone
 )
 
 // queue is the waiters in the order of their ranks, from both ends: a seat
@@ -27,6 +30,7 @@ type queue struct {
 	best  heap
 	worst heap
 	seq   uint64
+	seats int64 // all together
 }
 
 func (q *queue) len() int { return len(q.best.items) }
@@ -38,6 +42,7 @@ func (q *queue) push(w *waiter) {
 	}
 	q.seq++
 	w.seq = q.seq
+	q.seats += w.seats
 	q.best.push(w)
 	q.worst.push(w)
 }
@@ -48,6 +53,9 @@ func before(a, b *waiter) bool {
 	}
 	return a.seq < b.seq
 }
+
+// peekBest returns the next to be served, or nil.
+func (q *queue) peekBest() *waiter { return q.best.first() }
 
 // peekWorst returns the one who would have to go, or nil.
 func (q *queue) peekWorst() *waiter { return q.worst.first() }
@@ -66,6 +74,7 @@ func (q *queue) remove(w *waiter) bool {
 	if w.best < 0 {
 		return false
 	}
+	q.seats -= w.seats
 	q.best.removeAt(w.best)
 	q.worst.removeAt(w.worst)
 	return true

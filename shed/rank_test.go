@@ -1,6 +1,7 @@
 package shed
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -144,7 +145,7 @@ func TestRankAgreesAcrossAFleet(t *testing.T) {
 		for range 100 {
 			time.Sleep(997 * time.Millisecond)
 			for _, s := range fleet {
-				p, _ := s.TryAcquire(seawall.Class{}) // which runs a tick
+				p, _ := s.TryAcquire(context.Background(), seawall.Class{}) // which runs a tick
 				p.Release()
 			}
 			for range 100 {

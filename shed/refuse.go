@@ -2,6 +2,8 @@ package shed
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/seawall-go/seawall"
@@ -16,6 +18,7 @@ const (
 // rejections are made beforehand: a refusal allocates nothing.
 type rejections struct {
 	overloaded [maxRetry + 1]*seawall.Rejection
+	late       [maxRetry + 1]*seawall.Rejection
 	draining   *seawall.Rejection
 }
 
@@ -26,6 +29,10 @@ func newRejections(name string) *rejections {
 	for i := range set.overloaded {
 		set.overloaded[i] = &seawall.Rejection{
 			Component: component, Name: name, Reason: seawall.Overloaded, RetryAfter: time.Duration(i) * time.Second,
+		}
+		set.late[i] = &seawall.Rejection{
+			Component: component, Name: name, Reason: seawall.DeadlineExceeded, RetryAfter: time.Duration(i) * time.Second,
+			Cause: context.DeadlineExceeded,
 		}
 	}
 	return set
@@ -48,14 +55,55 @@ func (g *gate) overloaded(r rank, seq uint32) *seawall.Rejection {
 	return g.refusals[(uint32(r)^g.salt+seq*27)%spreads]
 }
 
-// refuse says no, or in a dry run lets the request in beside the seats.
-// Retry-After grows with the share that is refused, so that those who are sent
-// away come back at the rate at which there is room, and is spread evenly.
-func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, e event) (ticket, error) {
+// refuse says no. Retry-After grows with the share that is refused, so that
+// those who are sent away come back at the rate at which there is room, and is
+// spread evenly. Count is where the refusal is counted; nil if it is already, or
+// if the house is closed.
+func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, count *atomic.Uint64, e event) (ticket, error) {
 	rej := g.overloaded(r, seq)
 	if g.closed {
-		rej = g.says.draining
+		rej, count = g.says.draining, &s.slow[r.class()].draining
 	}
+	if count != nil {
+		count.Add(1)
+	}
+	return s.turnAway(ctx, g, c, rej, e)
+}
+
+// late refuses a request that would be admitted, if at all, too late for its
+// client.
+func (s *Shedder) late(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, e event) (ticket, error) {
+	if g.closed {
+		return s.refuse(ctx, g, c, r, seq, nil, e)
+	}
+	s.slow[r.class()].late.Add(1)
+	return s.turnAway(ctx, g, c, g.says.late[g.overloaded(r, seq).RetryAfterSeconds()], e)
+}
+
+// dead refuses a request whose context was done before it came. It is nobody's
+// demand: the law does not hear of it.
+func (s *Shedder) dead(ctx context.Context, g *gate, c *seawall.Class) (ticket, error) {
+	r := classOf(c.Priority)
+	s.slow[r.class()].unheard.Add(1)
+	return s.gone(ctx, g, c, r, event{})
+}
+
+// gone refuses a request whose context is done.
+func (s *Shedder) gone(ctx context.Context, g *gate, c *seawall.Class, r rank, e event) (ticket, error) {
+	slow := &s.slow[r.class()]
+	rej := &seawall.Rejection{Component: component, Name: g.cfg.Name, Reason: seawall.Canceled, Cause: context.Cause(ctx)}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		rej.Reason = seawall.DeadlineExceeded
+		slow.late.Add(1)
+	} else {
+		slow.left.Add(1)
+	}
+	return s.turnAway(ctx, g, c, rej, e)
+}
+
+// turnAway tells of a refusal, and in a dry run lets the request in beside the
+// seats.
+func (s *Shedder) turnAway(ctx context.Context, g *gate, c *seawall.Class, rej *seawall.Rejection, e event) (ticket, error) {
 	if g.cfg.Observer != nil {
 		e.outcome, e.reason, e.retryAfter = seawall.Rejected, rej.Reason, rej.RetryAfter
 		s.observe(ctx, g, c, e)
@@ -68,7 +116,7 @@ func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, r rank,
 		s.releaseShadow()
 		return ticket{}, now.says.draining
 	}
-	return ticket{s: s, bits: shadow}, nil
+	return ticket{s: s, bits: shadow}.withSeats(seatsOf(c.Cost, g.limit)), nil
 }
 
 func (s *Shedder) releaseShadow() {
@@ -101,7 +149,7 @@ func (s *Shedder) observeAdmitted(ctx context.Context, g *gate, c *seawall.Class
 	returned := false
 	defer func() {
 		if !returned {
-			s.release(&t, true)
+			s.release(&t, true, 0)
 		}
 	}()
 	s.observe(ctx, g, c, event{outcome: seawall.Admitted})

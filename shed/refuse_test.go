@@ -1,6 +1,7 @@
 package shed_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -25,7 +26,7 @@ func retries(t *testing.T, s *shed.Shedder, long time.Duration, admitted int) []
 			// From a full house, whatever the floor may be.
 			inside := enter(t, s, of(seawall.Critical))
 			user++
-			_, err := s.TryAcquire(seawall.Class{Priority: seawall.Critical, User: user})
+			_, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical, User: user})
 			inside.Release()
 			rej := refusal(t, err, seawall.Overloaded)
 			if rej.RetryAfter < time.Second || rej.RetryAfter > 30*time.Second || rej.RetryAfter%time.Second != 0 {
@@ -59,7 +60,7 @@ func TestRetryAfterGrowsWithTheRefusedShare(t *testing.T) {
 		for range 20 * 60 { // a minute in which everybody is refused
 			for range 10 {
 				user++
-				_, err := s.TryAcquire(seawall.Class{Priority: seawall.Critical, User: user})
+				_, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical, User: user})
 				if v := refusal(t, err, seawall.Overloaded).RetryAfterSeconds(); user > 10*20*50 {
 					all[v]++
 				}
@@ -91,7 +92,7 @@ func TestRetryAfterIsSpread(t *testing.T) {
 				inside := enter(t, s, of(seawall.Critical))
 				told := map[int]int{}
 				for i := range 2000 {
-					_, err := s.TryAcquire(seawall.Class{Priority: seawall.Critical, User: user(i)})
+					_, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical, User: user(i)})
 					if v := refusal(t, err, seawall.Overloaded).RetryAfterSeconds(); i >= 1000 {
 						told[v]++
 					}

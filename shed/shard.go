@@ -34,16 +34,19 @@ type shard struct {
 	_ [64]byte
 	// sampled arrivals: how many (lower 24 bits) and the sum of the n they met.
 	met atomic.Uint64
-	// sampled returns: how many, and the sum of their latencies in units.
+	// sampled returns: their seats, and the sum of their latencies in units, each
+	// as often as it had seats.
 	returned atomic.Uint64
-	done     atomic.Uint64 // completions whose client was still there
+	done     atomic.Uint64 // completions whose client was still there, in seats
 	blocked  atomic.Uint64 // arrivals that met a full house or a queue
+	extra    atomic.Int64  // seats that arrivals asked for beyond one each
 	nMax     atomic.Int64
 	_        [64]byte
 }
 
-// cohort is the sampled requests admitted within one tick. A baseline made of
-// them has no bias from who returns first or last.
+// cohort is the sampled requests admitted within one tick, each counted as often
+// as it took seats. A baseline made of them has no bias from who returns first
+// or last.
 type cohort struct {
 	// admitted: those that met n <= eligible (lower half) and n <= proven
 	// (upper half).
@@ -69,13 +72,13 @@ const (
 	shadow // a dry run let it in: it has no seat
 )
 
-func (c *cohort) admit(flags uint32) {
+func (c *cohort) admit(flags uint32, seats int64) {
 	var v uint64
 	if flags&eligible != 0 {
-		v = 1
+		v = uint64(seats)
 	}
 	if flags&proven != 0 {
-		v |= 1 << 32
+		v |= uint64(seats) << 32
 	}
 	if v != 0 {
 		c.admitted.Add(v)
@@ -83,28 +86,42 @@ func (c *cohort) admit(flags uint32) {
 }
 
 // retract takes back an admission whose client has gone: it is no sample.
-func (c *cohort) retract(flags uint32) {
+func (c *cohort) retract(flags uint32, seats int64) {
 	var v uint64
 	if flags&eligible != 0 {
-		v = 1
+		v = uint64(seats)
 	}
 	if flags&proven != 0 {
-		v |= 1 << 32
+		v |= uint64(seats) << 32
 	}
 	if v != 0 {
 		c.admitted.Add(-v)
 	}
 }
 
-func (c *cohort) giveBack(flags uint32, units uint64, early bool) {
+func (c *cohort) giveBack(flags uint32, units uint64, early bool, seats int64) {
 	if flags&eligible != 0 {
-		c.returned.Add(min(units, maxSquared)<<countBits | 1)
-		q := min(units, maxSquared)
-		c.squares.Add(q * q >> 8)
+		c.returned.Add(weigh(units, seats))
+		q := bounded(units, seats)
+		c.squares.Add((q * q >> 8) * uint64(seats))
 	}
 	if early && flags&proven != 0 {
-		c.early.Add(1)
+		c.early.Add(uint64(seats))
 	}
+}
+
+// weigh is a latency in the form of shard.returned and cohort.returned.
+func weigh(units uint64, seats int64) uint64 {
+	return bounded(units, seats)*uint64(seats)<<countBits | uint64(seats)
+}
+
+// bounded cuts latencies at maxSquared, and those of the very heavy earlier: a
+// hundred of either must fit into the sum of a tick.
+func bounded(units uint64, seats int64) uint64 {
+	if seats > 64 {
+		return min(units, 64*maxSquared/uint64(seats))
+	}
+	return min(units, maxSquared)
 }
 
 // squareUnit is what cohort.squares counts, in seconds squared.

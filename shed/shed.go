@@ -43,11 +43,14 @@ type Shedder struct {
 	share     float64 // of arrivals refused, over about a second
 	refused   uint64  // at the last tick
 	overrides overrides
+	ramp      slowStart
 	favours   *favours
+	marks     [seawall.NumPriorities]marks
 	closed    bool
 
 	slow     [seawall.NumPriorities]slowCounts
 	exempt   atomic.Uint64
+	detached atomic.Int64 // streams that have given their seats back
 	shadows  atomic.Int64 // inside in a dry run although they would have been refused
 	idle     chan struct{}
 	idleOnce sync.Once
@@ -57,7 +60,8 @@ type Shedder struct {
 type gate struct {
 	limit            int64
 	eligible, proven int64
-	early            int64 // ns: two baselines
+	early            int64         // ns: two baselines
+	expect           time.Duration // the baseline: what an answer takes at best; 0 if not known
 	floor            uint32
 	mask             uint32 // one arrival in mask+1 is sampled
 	tick             uint32
@@ -75,7 +79,7 @@ type gate struct {
 
 const tickNanos = int64(tick * float64(time.Second))
 
-// New returns a Shedder. It takes about 13 KiB and 6 KiB more for each
+// New returns a Shedder. It takes about 16 KiB and 6 KiB more for each
 // processor (up to 16), 64 KiB at the first saturation, and nothing that would
 // have to be stopped.
 func New(cfg Config) (*Shedder, error) {
@@ -88,9 +92,10 @@ func New(cfg Config) (*Shedder, error) {
 		shards: newShards(),
 		idle:   make(chan struct{}),
 	}
+	s.ramp = s.ramp.step(resolved.SlowStart, resolved.MinLimit, 0, 0)
 	s.state = newState(s.bounds(&resolved))
 	s.last = s.now()
-	s.slots[0] = slot{began: s.last}
+	s.slots[0] = slot{began: s.last, open: true, known: true}
 	s.publish(&resolved, s.last)
 	s.due.Store(s.last + tickNanos)
 	return s, nil
@@ -115,7 +120,9 @@ func (s *Shedder) Update(cfg Config) error {
 
 // Close refuses everybody from now on (seawall.Draining), those who wait
 // included, and returns when the last admitted request has ended or ctx is
-// done. It may be called again.
+// done. It does not wait for streams that were detached, as Shutdown of
+// http.Server does not for hijacked connections: end those yourself. It may be
+// called again.
 func (s *Shedder) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -172,6 +179,9 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 		epochs:   epochsAt(time.Now(), cfg.Sticky), // the wall clock, by which a fleet agrees
 		cfg:      cfg,
 	}
+	if g.early == 0 {
+		g.proven = 0 // nobody can be late while it is not known what late is
+	}
 	if old := s.gate.Load(); old != nil && old.cfg.Name == cfg.Name {
 		g.says = old.says
 	} else {
@@ -186,8 +196,11 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 	if v, ok := s.overrides.dryRun(); ok {
 		g.dry = v
 	}
-	if s.closed {
-		g.floor, g.limit = 0, 0
+	if s.closed { // full, and nothing but full, so that each refusal is counted once
+		g.floor, g.limit = allLevels, 0
+	}
+	if s.state.base.usable() {
+		g.expect = time.Duration(s.state.base.mean * float64(time.Second))
 	}
 	g.plain = !g.dry && !g.closed && cfg.Observer == nil
 	g.salt = uint32(mix(uint64(g.tick)))
@@ -196,10 +209,14 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 }
 
 func (s *Shedder) bounds(cfg *Config) bounds {
-	return bounds{
+	b := bounds{
 		min: float64(cfg.MinLimit), max: float64(cfg.MaxLimit),
 		budget: cfg.Budget.Seconds(), pinned: s.overrides.limit(),
 	}
+	if cfg.patient {
+		b.budget = clamp(patience*s.state.usual, b.budget, 60)
+	}
+	return s.ramp.cap(b)
 }
 
 // sampleMask keeps the samples of a tick to a few hundred.

@@ -51,6 +51,7 @@ func simulate(t *testing.T, sc spike.Scenario, contender string, watch func(*she
 				t.Fatal(err)
 			}
 			g = o.Guard
+			sc = sc.Follow(o)
 		}
 		rec, stats, err := sc.Run(t.Context(), b, spike.Against(b.Target(g)), nil)
 		if err != nil {

@@ -3,10 +3,13 @@ package shed_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,8 +21,9 @@ import (
 
 // tally is what the callers themselves count, by priority.
 type tally struct {
-	offered, admitted, refused, left [seawall.NumPriorities]atomic.Int64
-	inside                           atomic.Int64
+	offered, admitted, refused [seawall.NumPriorities]atomic.Int64
+	left, late                 [seawall.NumPriorities]atomic.Int64
+	inside                     atomic.Int64
 }
 
 func (c *tally) compare(t *testing.T, s *shed.Shedder) {
@@ -34,8 +38,9 @@ func (c *tally) compare(t *testing.T, s *shed.Shedder) {
 			t.Fatalf("%v: %+v; the callers count %d offered, %d admitted, %d refused", p.Priority, p,
 				c.offered[i].Load(), c.admitted[i].Load(), c.refused[i].Load())
 		}
-		if int64(p.Left) != c.left[i].Load() || p.Refused != p.Floored+p.Full+p.Expired+p.Left {
-			t.Fatalf("%v: %+v; the callers count %d who left", p.Priority, p, c.left[i].Load())
+		if int64(p.Left) != c.left[i].Load() || int64(p.Late) != c.late[i].Load() ||
+			p.Refused != p.Floored+p.Full+p.Expired+p.Left+p.Late+p.Draining {
+			t.Fatalf("%v: %+v; the callers count %d who left, %d too late", p.Priority, p, c.left[i].Load(), c.late[i].Load())
 		}
 		waiting += int64(p.Offered - p.Admitted - p.Refused)
 	}
@@ -54,20 +59,27 @@ func busy(t *testing.T, s *shed.Shedder, c *tally, look func(step int)) {
 			i := r.IntN(seawall.NumPriorities)
 			class := seawall.Class{Priority: seawall.Priorities()[i], User: seawall.ID(r.IntN(50))}
 			hold, patience := time.Duration(r.IntN(40))*time.Millisecond, time.Duration(r.IntN(300))*time.Millisecond
-			try, drop := r.IntN(5) == 0, r.IntN(5) == 0
+			try, drop, leaves := r.IntN(5) == 0, r.IntN(5) == 0, r.IntN(5) == 0
 			go func() {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				if leaves {
+					ctx, cancel = context.WithCancel(t.Context())
+					time.AfterFunc(patience, cancel)
+				}
 				defer cancel()
 				c.offered[i].Add(1)
 				acquire := func() (shed.Permit, error) { return s.Acquire(ctx, class) }
 				if try {
-					acquire = func() (shed.Permit, error) { return s.TryAcquire(class) }
+					acquire = func() (shed.Permit, error) { return s.TryAcquire(ctx, class) }
 				}
 				p, err := acquire()
 				if err != nil {
 					c.refused[i].Add(1)
-					if refusal(t, err, err.(*seawall.Rejection).Reason).Reason == seawall.DeadlineExceeded {
+					switch refusal(t, err, err.(*seawall.Rejection).Reason).Reason {
+					case seawall.Canceled:
 						c.left[i].Add(1)
+					case seawall.DeadlineExceeded:
+						c.late[i].Add(1)
 					}
 					return
 				}
@@ -104,13 +116,14 @@ func TestStatsAreExact(t *testing.T) {
 					case 350: // from now on waits are all that differs
 						update(t, s, shed.Config{MinLimit: 1, MaxLimit: 6, CriticalWait: time.Second})
 					}
+					synctest.Wait() // for those who were granted a seat by that
 					c.compare(t, s)
 				})
 				time.Sleep(5 * time.Second)
 				synctest.Wait()
 				c.compare(t, s)
 				shut(t, s)
-				if p := s.Stats().Priorities; p[0].Waited == 0 || p[3].Floored+p[3].Full == 0 || p[1].Expired == 0 || p[1].Left == 0 {
+				if p := s.Stats().Priorities; p[0].Waited == 0 || p[3].Floored+p[3].Full == 0 || p[1].Expired == 0 || p[1].Left == 0 || p[1].Late == 0 {
 					t.Errorf("the test is too tame: %+v", p)
 				}
 			})
@@ -124,10 +137,11 @@ func TestSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c tally
 		s := start(t, shed.Config{Name: "front", MinLimit: 1, MaxLimit: 6})
-		units := []string{"_total", "_seconds", "_per_second", "_ratio", "limit", "in_flight", "waiting", "state"}
+		units := []string{"_total", "_seconds", "_per_second", "_ratio", "limit", "in_flight", "waiting", "shadow", "detached", "state"}
 		labels := map[string][]string{
 			"priority": {"critical", "normal", "sheddable", "background"},
 			"outcome":  {"admitted", "rejected"},
+			"reason":   {"overloaded", "canceled", "deadline_exceeded", "draining"},
 			"state":    {"open", "climb", "converge", "hold"},
 		}
 		last := map[string]float64{}
@@ -175,8 +189,10 @@ func TestSnapshot(t *testing.T) {
 			}
 			for i, p := range st.Priorities {
 				name := p.Priority.String()
+				rejected := func(reason string) float64 { return values["requests_total "+name+" rejected "+reason] }
 				if values["requests_total "+name+" admitted"] != float64(c.admitted[i].Load()) ||
-					values["requests_total "+name+" rejected"] != float64(c.refused[i].Load()) ||
+					rejected("canceled") != float64(c.left[i].Load()) || rejected("deadline_exceeded") != float64(c.late[i].Load()) ||
+					rejected("overloaded") != float64(c.refused[i].Load()-c.left[i].Load()-c.late[i].Load()) || rejected("draining") != 0 ||
 					values["wait_seconds_total "+name] != p.WaitTotal.Seconds() {
 					t.Fatalf("%v is %+v, but %v", p.Priority, p, values)
 				}
@@ -221,6 +237,88 @@ func readBack(t *testing.T, snap seawall.Snapshot) {
 
 func hasUnit(name string, units []string) bool {
 	return slices.ContainsFunc(units, func(u string) bool { return strings.HasSuffix(name, u) })
+}
+
+// Two who scrape while decisions are being made never see a total fall.
+func TestTotalsNeverFall(t *testing.T) {
+	s := pinned(t, 4, shed.Config{NormalWait: time.Millisecond, SheddableWait: seawall.Off})
+	stop := make(chan struct{})
+	var callers, scrapers sync.WaitGroup
+	var admitted, refused [seawall.NumPriorities]atomic.Int64
+	for who := range 16 {
+		callers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				class := (who + i) % seawall.NumPriorities
+				p, err := s.Acquire(context.Background(), of(seawall.Priorities()[class]))
+				if err != nil {
+					refused[class].Add(1)
+				} else {
+					admitted[class].Add(1)
+				}
+				runtime.Gosched()
+				p.Release()
+			}
+		})
+	}
+	for range 2 {
+		scrapers.Go(func() {
+			last := map[string]float64{}
+			for range 2000 {
+				for _, m := range s.Snapshot().Metrics {
+					key := fmt.Sprint(m.Name, m.Labels)
+					if m.Kind == seawall.Counter && m.Value < last[key] {
+						t.Errorf("%s falls from %v to %v", key, last[key], m.Value)
+					}
+					last[key] = m.Value
+				}
+			}
+		})
+	}
+	scrapers.Wait()
+	close(stop)
+	callers.Wait()
+	for i, p := range s.Stats().Priorities { // in the end they are exact
+		if int64(p.Admitted) != admitted[i].Load() || int64(p.Refused) != refused[i].Load() {
+			t.Errorf("%+v; the callers count %d admitted, %d refused", p, admitted[i].Load(), refused[i].Load())
+		}
+	}
+	shut(t, s)
+}
+
+// What there is beside admitted and refused.
+func TestSnapshotOfTheOthers(t *testing.T) {
+	s := pinned(t, 8, shed.Config{DryRun: true})
+	inside := fill(t, s, 9)
+	inside[0].Detach()
+	enter(t, s, seawall.Class{Exempt: true})
+	values := func() map[string]float64 {
+		all := map[string]float64{}
+		for _, m := range s.Snapshot().Metrics {
+			key := m.Name
+			for _, l := range m.Labels {
+				key += " " + l.Value
+			}
+			all[key] = m.Value
+		}
+		return all
+	}
+	if v := values(); v["shadow"] != 1 || v["detached"] != 1 || v["in_flight"] != 7 || v["exempt_total"] != 1 {
+		t.Errorf("%v", v)
+	}
+	for _, p := range inside {
+		p.Release()
+	}
+	shut(t, s)
+	_, err := s.TryAcquire(t.Context(), of(seawall.Sheddable))
+	refusal(t, err, seawall.Draining)
+	if v := values(); v["shadow"] != 0 || v["detached"] != 0 || v["requests_total sheddable rejected draining"] != 1 || v["requests_total sheddable rejected overloaded"] != 0 {
+		t.Errorf("%v", v)
+	}
 }
 
 // What a page shows while nothing happens.

@@ -117,7 +117,7 @@ func stress(t *testing.T, closes, dry bool) {
 	if err := s.Close(t.Context()); err != nil { // goroutines of the last Release end before
 		t.Error(err)
 	}
-	if _, err := s.TryAcquire(seawall.Class{}); !errors.Is(err, seawall.Draining) {
+	if _, err := s.TryAcquire(context.Background(), seawall.Class{}); !errors.Is(err, seawall.Draining) {
 		t.Errorf("a closed one says %v", err)
 	}
 	rejected.Add(1)
@@ -144,7 +144,7 @@ func stress(t *testing.T, closes, dry bool) {
 func stressAcquire(s *Shedder, r *rand.Rand, class seawall.Class) (Permit, error) {
 	switch r.IntN(4) {
 	case 0:
-		return s.TryAcquire(class)
+		return s.TryAcquire(context.Background(), class)
 	case 1:
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(r.IntN(2e6)))
 		defer cancel()
@@ -186,7 +186,7 @@ func TestNoLockIsHeldWhileObserving(t *testing.T) {
 			for range 200 { // some seconds: ticks, time-outs, the end of the override
 				q, _ := s.Acquire(t.Context(), seawall.Class{Priority: seawall.Critical})
 				q.Release()
-				q, _ = s.TryAcquire(seawall.Class{Priority: seawall.Background})
+				q, _ = s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Background})
 				q.Release()
 			}
 			ctx, cancel := context.WithCancel(t.Context())
@@ -203,7 +203,7 @@ func TestNoLockIsHeldWhileObserving(t *testing.T) {
 		if err := s.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.TryAcquire(seawall.Class{}); err == nil {
+		if _, err := s.TryAcquire(context.Background(), seawall.Class{}); err == nil {
 			t.Error("not closed")
 		}
 		if o.events < 1000 || o.limits == 0 || o.states == 0 {

@@ -31,6 +31,7 @@ func (s *Shedder) tick(ctx context.Context, now int64) {
 	cfg := s.gate.Load().cfg
 	before, limit := s.state.phase, s.gate.Load().limit
 	s.collect(now)
+	s.ramp = s.ramp.step(cfg.SlowStart, cfg.MinLimit, now, s.win.arrivals)
 	s.state = step(s.state, &s.win, s.bounds(cfg))
 	s.number++
 	slotNow := s.number % ringSlots
@@ -91,6 +92,7 @@ func (s *Shedder) collect(now int64) {
 		}
 		w.blocked += float64(sh.blocked.Swap(0))
 		w.done += float64(sh.done.Swap(0))
+		w.extra += float64(sh.extra.Swap(0))
 		w.nMax = max(w.nMax, float64(sh.nMax.Swap(0)))
 		v := sh.met.Swap(0)
 		metN += v & countMask
@@ -131,11 +133,11 @@ func (s *Shedder) countRefusals(w *window) {
 func (s *Shedder) collectCohorts(now int64) {
 	w, base := &s.win, &s.state.base
 	s.slots[s.number%ringSlots].ended = now
-	budget := s.gate.Load().cfg.Budget.Seconds()
-	patience := max(0.2, 4*base.mean)
+	budget := s.bounds(s.gate.Load().cfg).budget
+	wait := max(0.2, 4*base.mean)
 	if base.count < 32 {
 		// An unknown baseline must not cut off its own long samples.
-		patience = max(patience, 1)
+		wait = max(wait, 1)
 	}
 	oldest := uint32(0)
 	if s.number >= ringAge {
@@ -168,13 +170,13 @@ func (s *Shedder) collectCohorts(now int64) {
 		}
 		missing := c.eligible - c.n
 		if missing > 0 {
-			if age < patience && k != oldest {
+			if age < wait && (k != oldest || s.number < ringAge) {
 				pending = true
 				continue
 			}
 			middle := float64(now-(sl.began+sl.ended)/2) / float64(time.Second)
 			// A stream may be a day old; more than anybody waits it cannot mean.
-			middle = min(middle, max(patience, budget))
+			middle = min(middle, max(wait, budget))
 			c.n += missing
 			c.sample.sum += missing * middle
 			c.squares += missing * middle * middle

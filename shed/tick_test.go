@@ -1,6 +1,7 @@
 package shed
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,7 @@ func TestFloorRefusesNobodyInAnEmptyHouse(t *testing.T) {
 		inside := make([]Permit, 4)
 		for i := range inside {
 			var err error
-			if inside[i], err = s.TryAcquire(seawall.Class{}); err != nil {
+			if inside[i], err = s.TryAcquire(context.Background(), seawall.Class{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -44,7 +45,7 @@ func TestFloorRefusesNobodyInAnEmptyHouse(t *testing.T) {
 			inside[i].Release()
 		}
 		for range 4 { // in the same instant
-			if _, err := s.TryAcquire(seawall.Class{Priority: seawall.Background}); err != nil {
+			if _, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Background}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -56,7 +57,7 @@ func TestFloorRefusesNobodyInAnEmptyHouse(t *testing.T) {
 func TestFloorIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := pin(t, Config{}, "1")
-		p, err := s.TryAcquire(seawall.Class{})
+		p, err := s.TryAcquire(context.Background(), seawall.Class{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +75,7 @@ func TestFloorIsTakenBack(t *testing.T) {
 		}
 		for range 10 { // the counts of the ticks that follow are as right
 			time.Sleep(60 * time.Millisecond)
-			q, err := s.TryAcquire(seawall.Class{})
+			q, err := s.TryAcquire(context.Background(), seawall.Class{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,13 +100,13 @@ func TestTickHandsOutNewSeats(t *testing.T) {
 		s.mu.Unlock()
 		class := seawall.Class{Priority: seawall.Critical}
 		for range 20 { // so that most arrivals found a seat
-			p, err := s.TryAcquire(class)
+			p, err := s.TryAcquire(context.Background(), class)
 			if err != nil {
 				t.Fatal(err)
 			}
 			p.Release()
 		}
-		p, err := s.TryAcquire(class)
+		p, err := s.TryAcquire(context.Background(), class)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +117,7 @@ func TestTickHandsOutNewSeats(t *testing.T) {
 			q.Release()
 		}()
 		time.Sleep(60 * time.Millisecond)
-		r, _ := s.TryAcquire(seawall.Class{}) // runs the tick
+		r, _ := s.TryAcquire(context.Background(), seawall.Class{}) // runs the tick
 		r.Release()
 		synctest.Wait()
 		if !served {
@@ -165,7 +166,7 @@ func TestSampleMask(t *testing.T) {
 		s := seawall.Must(New(Config{MinLimit: 1000}))
 		for range 4 { // 100,000 a tick
 			for i := range 100_000 {
-				p, err := s.TryAcquire(seawall.Class{User: seawall.ID(i%1000 + 1)})
+				p, err := s.TryAcquire(context.Background(), seawall.Class{User: seawall.ID(i%1000 + 1)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -182,13 +183,13 @@ func TestSampleMask(t *testing.T) {
 		}
 		// Of each level the first in a tick is one, and finds out that it is due.
 		for number := s.number; number < 20; number++ {
-			p, _ := s.TryAcquire(seawall.Class{Priority: seawall.Critical})
+			p, _ := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical})
 			p.Release()
 			if mask := s.gate.Load().mask; s.number != number+1 {
 				t.Fatalf("mask %d: the first request after 50ms is no sample", mask)
 			}
 			for i := range 40_000 {
-				p, _ := s.TryAcquire(seawall.Class{Priority: seawall.Sheddable, User: seawall.ID(i%1000 + 1)})
+				p, _ := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Sheddable, User: seawall.ID(i%1000 + 1)})
 				p.Release()
 			}
 			time.Sleep(50 * time.Millisecond)

@@ -77,7 +77,7 @@ func TestUpdateDryRun(t *testing.T) {
 			update(t, s, shed.Config{MinLimit: 1, DryRun: true})
 			enter(t, s, of(seawall.Normal)).Release()
 			update(t, s, shed.Config{MinLimit: 1})
-			_, err := s.TryAcquire(of(seawall.Critical))
+			_, err := s.TryAcquire(context.Background(), of(seawall.Critical))
 			refusal(t, err, seawall.Overloaded)
 		}
 		inside.Release()
@@ -103,7 +103,7 @@ func TestUpdateBounds(t *testing.T) {
 			t.Errorf("the limit is %d, want 10", st.Limit)
 		}
 		permits := fill(t, s, 10)
-		_, err := s.TryAcquire(of(seawall.Critical))
+		_, err := s.TryAcquire(context.Background(), of(seawall.Critical))
 		refusal(t, err, seawall.Overloaded)
 		for _, p := range permits {
 			p.Release()

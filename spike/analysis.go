@@ -1,6 +1,7 @@
 package spike
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -33,10 +34,15 @@ func newAnalysis(rec *Record, sc Scenario) *analysis {
 // success is the share of the requests due from one time until before another
 // that succeeded.
 func (a *analysis) success(from, to time.Duration, p seawall.Priority) Number {
+	return a.successOf(from, to, func(s *Sample) bool { return p == anyPriority || s.Priority == p })
+}
+
+// successOf is the same of the requests that belong.
+func (a *analysis) successOf(from, to time.Duration, belongs func(*Sample) bool) Number {
 	good, all := 0, 0
 	for i := range a.rec.Samples {
 		s := &a.rec.Samples[i]
-		if s.Intended < from || s.Intended >= to || (p != anyPriority && s.Priority != p) {
+		if s.Intended < from || s.Intended >= to || !belongs(s) {
 			continue
 		}
 		all++
@@ -45,6 +51,19 @@ func (a *analysis) success(from, to time.Duration, p seawall.Priority) Number {
 		}
 	}
 	return ratio(float64(good), float64(all))
+}
+
+// honesty is the success in the spike of those who do not abuse, of the
+// Critical requests of them, and of those who do.
+func (a *analysis) honesty() (honest, honestCritical, abusers Number) {
+	in := func(belongs func(*Sample) bool) Number { return a.successOf(a.sc.Start, a.sc.End, belongs) }
+	abusers = in(func(s *Sample) bool { return s.Abuser })
+	if math.IsNaN(float64(abusers)) {
+		return None, None, None
+	}
+	honest = in(func(s *Sample) bool { return !s.Abuser })
+	honestCritical = in(func(s *Sample) bool { return !s.Abuser && s.Priority == seawall.Critical })
+	return honest, honestCritical, abusers
 }
 
 // latency is a quantile of the successes in the spike over the same one of the

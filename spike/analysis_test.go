@@ -156,18 +156,20 @@ func TestAnalyzeFaults(t *testing.T) {
 		want   float64
 	}{
 		{"none", nil, 0.25},
-		{"4x slower", []Fault{{2 * sec, 2 * sec, FaultSlow, 4}}, 1},
-		{"2x slower", []Fault{{sec, 9 * sec, FaultSlow, 2}}, 0.5},
-		{"2x slower in the second half", []Fault{{3 * sec, sec, FaultSlow, 2}}, (0.25 + 0.5) / 2},
-		{"5 of 10 slots", []Fault{{2 * sec, 2 * sec, FaultCapacity, 5}}, 0.5},
-		{"both", []Fault{{2 * sec, 2 * sec, FaultCapacity, 5}, {2 * sec, 2 * sec, FaultSlow, 2}}, 1},
-		{"hangs in the second half", []Fault{{3 * sec, sec, FaultHang, 0}}, 0.25},
-		{"latency", []Fault{{2 * sec, 2 * sec, FaultLatency, 5}}, 0.25},
-		{"over before", []Fault{{0, 2 * sec, FaultSlow, 4}}, 0.25},
+		{"4x slower", []Fault{{2 * sec, 2 * sec, FaultSlow, 4, 0}}, 1},
+		{"2x slower", []Fault{{sec, 9 * sec, FaultSlow, 2, 0}}, 0.5},
+		{"2x slower in the second half", []Fault{{3 * sec, sec, FaultSlow, 2, 0}}, (0.25 + 0.5) / 2},
+		{"5 of 10 slots", []Fault{{2 * sec, 2 * sec, FaultCapacity, 5, 0}}, 0.5},
+		{"both", []Fault{{2 * sec, 2 * sec, FaultCapacity, 5, 0}, {2 * sec, 2 * sec, FaultSlow, 2, 0}}, 1},
+		{"hangs in the second half", []Fault{{3 * sec, sec, FaultHang, 0, 0}}, 0.25},
+		{"latency", []Fault{{2 * sec, 2 * sec, FaultLatency, 5, 0}}, 0.25},
+		{"half of it 3x heavier", []Fault{{2 * sec, 2 * sec, FaultHeavy, 3, 0.5}}, 0.5},
+		{"all of it 2x heavier", []Fault{{2 * sec, 2 * sec, FaultHeavy, 2, 0}}, 0.5},
+		{"over before", []Fault{{0, 2 * sec, FaultSlow, 4, 0}}, 0.25},
 		// 900 requests in 2 s: half of them fail, and what is left is still more
 		// than can be served.
-		{"half are errors", []Fault{{2 * sec, 2 * sec, FaultErrors, 0.5}}, 0.25},
-		{"most are errors", []Fault{{2 * sec, 2 * sec, FaultErrors, 1 - 50./450}}, 0.5},
+		{"half are errors", []Fault{{2 * sec, 2 * sec, FaultErrors, 0.5, 0}}, 0.25},
+		{"most are errors", []Fault{{2 * sec, 2 * sec, FaultErrors, 1 - 50./450, 0}}, 0.5},
 	} {
 		var h hand
 		h.add(50, 2*sec, 4*sec, Sample{})

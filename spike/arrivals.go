@@ -13,6 +13,9 @@ const (
 	streamThink
 	streamService
 	streamErrors
+	streamAbusers
+	streamRoutes
+	streamWeights
 )
 
 // arrivals draws a Poisson process whose rate follows a profile, by thinning:

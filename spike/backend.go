@@ -90,11 +90,13 @@ type Backend struct {
 	mu      sync.Mutex
 	times   *rand.Rand
 	errs    *rand.Rand
+	weights *rand.Rand
 	queue   waitList
 	busy    int
 	late    time.Duration // not yet made up for
 	stats   BackendStats
-	faults  map[uint64]fault
+	faults  map[uint64]Fault
+	heavy   []Fault
 	faultID uint64
 	effect  effect
 	hung    chan struct{} // closed when the hang is over; nil when there is none
@@ -108,11 +110,12 @@ func NewBackend(cfg BackendConfig) (*Backend, error) {
 		return nil, err
 	}
 	return &Backend{
-		cfg:    cfg,
-		times:  rand.New(rand.NewPCG(cfg.Seed, streamService)),
-		errs:   rand.New(rand.NewPCG(cfg.Seed, streamErrors)),
-		faults: make(map[uint64]fault),
-		effect: noEffect,
+		cfg:     cfg,
+		times:   rand.New(rand.NewPCG(cfg.Seed, streamService)),
+		errs:    rand.New(rand.NewPCG(cfg.Seed, streamErrors)),
+		weights: rand.New(rand.NewPCG(cfg.Seed, streamWeights)),
+		faults:  make(map[uint64]Fault),
+		effect:  noEffect,
 	}, nil
 }
 
@@ -128,11 +131,21 @@ func (b *Backend) Config() BackendConfig { return b.cfg }
 // whoever has left, and Serve returns only then, as a query goes on in a
 // database whose caller has gone. It returns nil for a success and ErrInjected
 // for an injected error.
-func (b *Backend) Serve(ctx context.Context) error {
+func (b *Backend) Serve(ctx context.Context) error { return b.serve(ctx, anyRoute) }
+
+// ServeRoute is Serve for a route of the load: the work takes what the route-th
+// mode of the Service, from 0, takes. A route without a mode draws from all of
+// them, as Serve does.
+func (b *Backend) ServeRoute(ctx context.Context, route int) error { return b.serve(ctx, route) }
+
+// anyRoute draws from all modes.
+const anyRoute = -1
+
+func (b *Backend) serve(ctx context.Context, route int) error {
 	if err := b.road(ctx); err != nil {
 		return err
 	}
-	work, err := b.begin(ctx)
+	work, err := b.begin(ctx, route)
 	if err != nil {
 		return err
 	}
@@ -163,15 +176,15 @@ func (b *Backend) road(ctx context.Context) error {
 }
 
 // begin takes a slot, at once or after waiting, and returns how long to work.
-func (b *Backend) begin(ctx context.Context) (time.Duration, error) {
+func (b *Backend) begin(ctx context.Context, route int) (time.Duration, error) {
 	b.mu.Lock()
 	if b.busy < b.slots() && b.queue.n == 0 {
 		b.busy++
-		work, err := b.draw()
+		work, err := b.draw(route)
 		b.mu.Unlock()
 		return work, err
 	}
-	w := &waiter{ready: make(chan grant, 1)}
+	w := &waiter{route: route, ready: make(chan grant, 1)}
 	b.queue.push(w)
 	b.mu.Unlock()
 
@@ -196,14 +209,14 @@ func (b *Backend) begin(ctx context.Context) (time.Duration, error) {
 
 // draw decides on the work that begins now. A failure gives its slot back. The
 // caller holds the lock and has counted the slot.
-func (b *Backend) draw() (time.Duration, error) {
+func (b *Backend) draw(route int) (time.Duration, error) {
 	if b.effect.errors > 0 && b.errs.Float64() < b.effect.errors {
 		b.stats.Failed++
 		b.busy--
 		return 0, ErrInjected
 	}
-	slow := min(1+float64(b.queue.n)*max(0, b.cfg.Contention), b.cfg.MaxSlowdown) * b.effect.slow
-	work := time.Duration(float64(b.cfg.Service.Draw(b.times)) * slow)
+	slow := min(1+float64(b.queue.n)*max(0, b.cfg.Contention), b.cfg.MaxSlowdown) * b.effect.slow * b.weight()
+	work := time.Duration(float64(b.cfg.Service.drawRoute(b.times, route)) * slow)
 	// Timers wake late, by half a millisecond or so: a percent of the capacity.
 	// What one work was late is taken off those after it, a tenth of each at most.
 	made := min(b.late, work/10)
@@ -231,7 +244,7 @@ func (b *Backend) fill() {
 	for b.queue.n > 0 && b.busy < b.slots() {
 		w := b.queue.pop()
 		b.busy++
-		work, err := b.draw()
+		work, err := b.draw(w.route)
 		w.ready <- grant{work, err}
 	}
 	b.rest()

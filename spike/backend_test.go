@@ -209,14 +209,14 @@ func TestLateTimersAreMadeUpFor(t *testing.T) {
 	b.busy = 1
 	b.end(101*ms, ms, false)
 	for i, want := range []time.Duration{99 * ms, 100 * ms} {
-		if work, err := b.draw(); work != want || err != nil {
+		if work, err := b.draw(anyRoute); work != want || err != nil {
 			t.Errorf("work %d takes %v, want %v", i, work, want)
 		}
 	}
 	b.end(time.Minute, time.Minute, false)
 	total := time.Duration(0)
 	for range 50 {
-		work, _ := b.draw()
+		work, _ := b.draw(anyRoute)
 		if work < 90*ms {
 			t.Fatalf("a work of %v", work)
 		}

@@ -17,8 +17,10 @@ import (
 // The format of a record: the magic; the header as JSON behind its length;
 // then each sample as varints (about 14 bytes); then a CRC-32 of it all.
 const (
-	recordMagic     = "seawall spike 1\n"
+	recordMagic     = "seawall spike 2\n"
 	maxRecordHeader = 16 << 20
+
+	flagAbuser = 0x80 // the lower bits of the last byte are the route
 )
 
 // recordHeader is all of a Record but its samples.
@@ -54,7 +56,7 @@ func (r *Record) WriteTo(w io.Writer) (int64, error) {
 		buf = binary.AppendVarint(buf, int64(s.Intended-before))
 		buf = binary.AppendVarint(buf, int64(s.Latency))
 		buf = binary.AppendVarint(buf, int64(s.Lag))
-		buf = append(buf, byte(s.Outcome), byte(s.Priority), s.Step, s.Attempts)
+		buf = append(buf, byte(s.Outcome), byte(s.Priority), s.Step, s.Attempts, s.flags())
 		bw.Write(buf)
 		before = s.Intended
 	}
@@ -131,6 +133,13 @@ func readRecord(in *summingReader) (*Record, error) {
 	return rec, nil
 }
 
+func (s *Sample) flags() byte {
+	if s.Abuser {
+		return s.Route | flagAbuser
+	}
+	return s.Route
+}
+
 func readSample(in *summingReader, before time.Duration) (Sample, error) {
 	var u [3]uint64
 	for i := range u {
@@ -148,7 +157,7 @@ func readSample(in *summingReader, before time.Duration) (Sample, error) {
 		}
 		d[i] = v
 	}
-	var b [4]byte
+	var b [5]byte
 	for i := range b {
 		v, err := in.ReadByte()
 		if err != nil {
@@ -159,10 +168,10 @@ func readSample(in *summingReader, before time.Duration) (Sample, error) {
 	s := Sample{
 		ID: u[0], User: uint32(u[1]), Journey: uint32(u[2]),
 		Intended: before + time.Duration(d[0]), Latency: time.Duration(d[1]), Lag: time.Duration(d[2]),
-		Outcome: Outcome(b[0]), Priority: seawall.Priority(int8(b[1])), Step: b[2], Attempts: b[3],
+		Outcome: Outcome(b[0]), Priority: seawall.Priority(int8(b[1])), Step: b[2], Attempts: b[3], Route: b[4] &^ flagAbuser, Abuser: b[4]&flagAbuser != 0,
 	}
 	if s.Outcome >= numOutcomes || !s.Priority.Valid() || s.Intended < 0 || s.Intended > maxDuration || s.Latency < 0 || s.Lag < 0 ||
-		u[1] != uint64(s.User) || u[2] != uint64(s.Journey) {
+		s.Route >= maxRoutes || u[1] != uint64(s.User) || u[2] != uint64(s.Journey) {
 		return Sample{}, fmt.Errorf("impossible sample %+v", s)
 	}
 	return s, nil

@@ -21,9 +21,9 @@ func someRecord() *Record {
 		Started: time.Unix(1_700_000_000, 7).UTC(), Elapsed: 6, CPU: 7, Attempts: 8, Dropped: 9,
 		Samples: []Sample{
 			{},
-			{1 << 40, 7, 9, 100, 200, 3, TimedOut, seawall.Background, 4, 101},
-			{math.MaxUint64, math.MaxUint32, math.MaxUint32, maxDuration, math.MaxInt64, math.MaxInt64, Dropped, seawall.Critical, 255, 255},
-			{2, 3, 4, 50, 0, 0, Rejected, seawall.Sheddable, 1, 1}, // not in order
+			{1 << 40, 7, 9, 100, 200, 3, TimedOut, seawall.Background, 4, 101, 15, true},
+			{math.MaxUint64, math.MaxUint32, math.MaxUint32, maxDuration, math.MaxInt64, math.MaxInt64, Dropped, seawall.Critical, 255, 255, 0, false},
+			{2, 3, 4, 50, 0, 0, Rejected, seawall.Sheddable, 1, 1, 3, true}, // not in order
 		},
 	}
 }

@@ -18,14 +18,18 @@
 // a backend behind an admission function. The last two need no sockets, and
 // nothing in the package keeps time but package time: within a
 // testing/synctest bubble a scenario of 14 seconds takes a fraction of one.
+// [Balanced] spreads the load over several instances.
 //
 // [RunChild] runs the load in a process of its own, so that the crowd and the
-// server do not share a heap and a scheduler.
+// server do not share a heap and a scheduler. [StartServer] does so with the
+// server, for a backend that computes: a [Burner] on one processor.
 //
 // # Scenarios
 //
 // [Scenarios] lists what a server may meet (calm, a step, a flash, naive
 // retries, a cold start, a backend that slows down) for a backend of a given
-// size; [Scenario.Run] plays one and [Analyze] draws the figures from its
-// record. What each figure means is written at the field of [Figures].
+// size, [MoreScenarios] what else it may (abusers, slots that are lost or come
+// back, heavier requests, a ramp); [Scenario.Run] plays one and [Analyze] draws
+// the figures from its record. What each figure means is written at the field of
+// [Figures].
 package spike

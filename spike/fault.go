@@ -3,6 +3,7 @@ package spike
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,12 +26,15 @@ const (
 	FaultCapacity
 	// FaultHang lets no work end. Value is not used.
 	FaultHang
+	// FaultHeavy makes a share (Fault.Share) of the work that begins take Value
+	// times as long (above 0): what people ask for has changed.
+	FaultHeavy
 
-	numFaultKinds = 6
+	numFaultKinds = 7
 	maxFaults     = 1000
 )
 
-var faultNames = [numFaultKinds]string{"", "latency", "errors", "slow", "capacity", "hang"}
+var faultNames = [numFaultKinds]string{"", "latency", "errors", "slow", "capacity", "hang", "heavy"}
 
 // String returns the name used in JSON.
 func (k FaultKind) String() string {
@@ -56,7 +60,7 @@ func (k *FaultKind) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("seawall/spike: unknown fault %.32q (want latency, errors, slow, capacity or hang)", text)
+	return fmt.Errorf("seawall/spike: unknown fault %.32q (want latency, errors, slow, capacity, hang or heavy)", text)
 }
 
 // Fault is a fault with a time: from At, for For.
@@ -65,6 +69,9 @@ type Fault struct {
 	For   time.Duration `json:"for_ns"`
 	Kind  FaultKind     `json:"kind"`
 	Value float64       `json:"value,omitempty"`
+	// Share of the work that FaultHeavy is about, above 0 and at most 1; other
+	// kinds do not use it. Default 1: all of it.
+	Share float64 `json:"share,omitempty"`
 }
 
 // Validate says what is wrong with the fault.
@@ -75,24 +82,28 @@ func (f Fault) Validate() error {
 	if f.For <= 0 || f.For > maxDuration {
 		return badf("Fault.For", "positive and at most %v", f.For, maxDuration)
 	}
-	return validFault(f.Kind, f.Value)
+	return f.validValue()
 }
 
-func validFault(kind FaultKind, v float64) error {
+func (f Fault) validValue() error {
+	if !finite(f.Share) || f.Share < 0 || f.Share > 1 {
+		return badf("Fault.Share", "between 0 and 1", f.Share)
+	}
+	kind, v := f.Kind, f.Value
 	ok, must := finite(v) && v >= 0, ""
 	switch kind {
 	case FaultLatency:
 		ok, must = ok && v <= 3600, "between 0 and 3600 seconds"
 	case FaultErrors:
 		ok, must = ok && v <= 1, "a share between 0 and 1"
-	case FaultSlow:
+	case FaultSlow, FaultHeavy:
 		ok, must = ok && v > 0 && v <= 1000, "a factor above 0 and at most 1000"
 	case FaultCapacity:
 		ok, must = ok && v <= 1_000_000, "between 0 and 1000000 slots"
 	case FaultHang:
 		return nil
 	default:
-		return badf("Fault.Kind", "one of the five kinds", uint8(kind))
+		return badf("Fault.Kind", "one of the six kinds", uint8(kind))
 	}
 	if !ok {
 		return badf("Fault.Value", "%s for %v", v, must, kind)
@@ -100,9 +111,12 @@ func validFault(kind FaultKind, v float64) error {
 	return nil
 }
 
-type fault struct {
-	kind  FaultKind
-	value float64
+// share is the part of the work that the fault is about.
+func (f Fault) share() float64 {
+	if f.Share == 0 {
+		return 1
+	}
+	return f.Share
 }
 
 // effect is what all faults of the moment come to.
@@ -110,25 +124,28 @@ type effect struct {
 	latency time.Duration
 	errors  float64
 	slow    float64
+	heavy   float64 // factor on the mean, by all that is heavy
 	lost    int
 	hang    bool
 }
 
-var noEffect = effect{slow: 1}
+var noEffect = effect{slow: 1, heavy: 1}
 
 // with adds one fault.
-func (e effect) with(f fault) effect {
-	switch f.kind {
+func (e effect) with(f Fault) effect {
+	switch f.Kind {
 	case FaultLatency:
-		e.latency += time.Duration(f.value * float64(time.Second))
+		e.latency += time.Duration(f.Value * float64(time.Second))
 	case FaultErrors:
-		e.errors = 1 - (1-e.errors)*(1-f.value)
+		e.errors = 1 - (1-e.errors)*(1-f.Value)
 	case FaultSlow:
-		e.slow *= f.value
+		e.slow *= f.Value
 	case FaultCapacity:
-		e.lost += int(f.value)
+		e.lost += int(f.Value)
 	case FaultHang:
 		e.hang = true
+	case FaultHeavy:
+		e.heavy *= 1 + f.share()*(f.Value-1)
 	}
 	return e
 }
@@ -138,13 +155,18 @@ func (e effect) share(slots int) float64 {
 	if e.hang {
 		return 0
 	}
-	return max(0, float64(slots-e.lost)) / float64(slots) / e.slow
+	return max(0, float64(slots-e.lost)) / float64(slots) / e.slow / e.heavy
 }
 
 // Inject makes the backend ill until lift is called, once or more often. At
 // most 1,000 faults can be in force at once.
 func (b *Backend) Inject(kind FaultKind, value float64) (lift func(), err error) {
-	if err := validFault(kind, value); err != nil {
+	return b.InjectFault(Fault{Kind: kind, Value: value})
+}
+
+// InjectFault is Inject for a fault that has a Share. Its times are not used.
+func (b *Backend) InjectFault(f Fault) (lift func(), err error) {
+	if err := f.validValue(); err != nil {
 		return nil, err
 	}
 	b.mu.Lock()
@@ -154,7 +176,7 @@ func (b *Backend) Inject(kind FaultKind, value float64) (lift func(), err error)
 	}
 	b.faultID++
 	id := b.faultID
-	b.faults[id] = fault{kind, value}
+	b.faults[id] = f
 	b.diagnose()
 	return func() {
 		b.mu.Lock()
@@ -174,9 +196,13 @@ func (b *Backend) Heal() {
 
 // diagnose draws up the effect of all faults. The caller holds the lock.
 func (b *Backend) diagnose() {
-	b.effect = noEffect
-	for _, f := range b.faults {
+	b.effect, b.heavy = noEffect, nil
+	for _, id := range slices.Sorted(maps.Keys(b.faults)) { // or what is drawn would depend on the map
+		f := b.faults[id]
 		b.effect = b.effect.with(f)
+		if f.Kind == FaultHeavy {
+			b.heavy = append(b.heavy, f)
+		}
 	}
 	switch {
 	case b.effect.hang && b.hung == nil:
@@ -201,10 +227,27 @@ func (b *Backend) unhang() {
 	}
 }
 
+// weight draws by how much the work that begins is heavier. The caller holds
+// the lock.
+func (b *Backend) weight() float64 {
+	factor := 1.0
+	for _, f := range b.heavy {
+		if b.weights.Float64() < f.share() {
+			factor *= f.Value
+		}
+	}
+	return factor
+}
+
 // RunFaults plays a schedule of at most 1,000 faults, counted from now, and
 // returns when the last is over. When ctx ends it lifts those in force and
 // returns ctx's error.
 func (b *Backend) RunFaults(ctx context.Context, faults []Fault) error {
+	return b.runFaults(ctx, faults, func() {})
+}
+
+// runFaults calls changed after every fault that comes or goes.
+func (b *Backend) runFaults(ctx context.Context, faults []Fault, changed func()) error {
 	if len(faults) > maxFaults {
 		return badf("len(faults)", "at most %d", len(faults), maxFaults)
 	}
@@ -217,7 +260,7 @@ func (b *Backend) RunFaults(ctx context.Context, faults []Fault) error {
 	errs := make([]error, len(faults))
 	var wg sync.WaitGroup
 	for i, f := range faults {
-		wg.Go(func() { errs[i] = b.runFault(ctx, start, f) })
+		wg.Go(func() { errs[i] = b.runFault(ctx, start, f, changed) })
 	}
 	wg.Wait()
 	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
@@ -226,14 +269,16 @@ func (b *Backend) RunFaults(ctx context.Context, faults []Fault) error {
 	return nil
 }
 
-func (b *Backend) runFault(ctx context.Context, start time.Time, f Fault) error {
+func (b *Backend) runFault(ctx context.Context, start time.Time, f Fault, changed func()) error {
 	if err := sleep(ctx, time.Until(start.Add(f.At))); err != nil {
 		return err
 	}
-	lift, err := b.Inject(f.Kind, f.Value)
+	lift, err := b.InjectFault(f)
 	if err != nil {
 		return err
 	}
+	changed()
+	defer changed()
 	defer lift()
 	return sleep(ctx, time.Until(start.Add(f.At+f.For)))
 }

@@ -245,12 +245,16 @@ func TestFaultValidate(t *testing.T) {
 	for want, f := range map[string]Fault{
 		"Fault.At must be between":                                     {At: -1, For: 1, Kind: FaultHang},
 		"Fault.For must be positive":                                   {Kind: FaultHang},
-		"Fault.Kind must be one of the five kinds (got 0)":             {For: 1},
-		"Fault.Kind must be one of the five kinds (got 99)":            {For: 1, Kind: 99},
+		"Fault.Kind must be one of the six kinds (got 0)":              {For: 1},
+		"Fault.Kind must be one of the six kinds (got 99)":             {For: 1, Kind: 99},
 		"must be between 0 and 3600 seconds for latency (got -1)":      {For: 1, Kind: FaultLatency, Value: -1},
 		"must be a share between 0 and 1 for errors (got 1.5)":         {For: 1, Kind: FaultErrors, Value: 1.5},
 		"must be a factor above 0 and at most 1000 for slow (got 0)":   {For: 1, Kind: FaultSlow},
 		"must be a factor above 0 and at most 1000 for slow (got NaN)": {For: 1, Kind: FaultSlow, Value: math.NaN()},
+		"must be a factor above 0 and at most 1000 for heavy (got 0)":  {For: 1, Kind: FaultHeavy, Share: 0.5},
+		"Fault.Share must be between 0 and 1 (got -0.5)":               {For: 1, Kind: FaultHeavy, Value: 2, Share: -0.5},
+		"Fault.Share must be between 0 and 1 (got 2)":                  {For: 1, Kind: FaultHeavy, Value: 2, Share: 2},
+		"Fault.Share must be between 0 and 1 (got NaN)":                {For: 1, Kind: FaultSlow, Value: 2, Share: math.NaN()},
 		"for capacity (got +Inf)":                                      {For: 1, Kind: FaultCapacity, Value: math.Inf(1)},
 	} {
 		if err := f.Validate(); err == nil || !strings.Contains(err.Error(), want) {

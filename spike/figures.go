@@ -69,7 +69,13 @@ type Figures struct {
 	Normal     Number `json:"normal"`
 	Sheddable  Number `json:"sheddable"`
 	Background Number `json:"background"`
-	// CriticalFirst is the same of Critical requests in the first second.
+	// Honest and Abusers are the success of those who are not and who are of
+	// Load.Abusers, HonestCritical that of the Critical requests of the former.
+	// All three are None where no abuser asks in the spike.
+	Honest         Number `json:"honest"`
+	HonestCritical Number `json:"honest_critical"`
+	Abusers        Number `json:"abusers"`
+	// CriticalFirst is the success of the Critical requests in the first second.
 	CriticalFirst Number `json:"critical_first_second"`
 	// Journeys is the share of the journeys begun in the spike that were
 	// finished. Those that the end of the run cut short do not count.
@@ -80,6 +86,10 @@ type Figures struct {
 	P50         Number `json:"p50_ratio"`
 	P99         Number `json:"p99_ratio"`
 	CriticalP99 Number `json:"critical_p99_ratio"`
+	// Value is what the successes in the spike are worth: 10 points a Critical
+	// one, 3 a Normal, 1 a Sheddable, 0.3 a Background one. It has no bound of its
+	// own and is there to be compared: see [ValueRatio].
+	Value Number `json:"value"`
 	// Wasted is the share of the backend's slot time, of work that ended in the
 	// spike, spent on clients that had gone.
 	Wasted Number `json:"wasted"`
@@ -95,6 +105,14 @@ type Figures struct {
 	// requests, for good: to the first 100 ms that have it, with every half second
 	// from there on, by steps of 100 ms.
 	Recover Number `json:"recover_seconds"`
+
+	// Found is the time from the first loss of slots in the spike (a
+	// FaultCapacity that begins between Start and End) until answers are quick
+	// again: the mean latency of the successes that came back within 500 ms is at
+	// most twice the mean service time, and stays so for a second, by steps of
+	// 100 ms. Never is: not before the slots came back or the spike ended. None
+	// without such a loss.
+	Found Number `json:"found_seconds"`
 
 	// Requests and Attempts of the whole run; Dropped were never sent: the
 	// generator was too small for the load.
@@ -125,17 +143,20 @@ func Analyze(rec *Record, sc Scenario, spike BackendStats) Figures {
 		P50:           a.latency(0.50, anyPriority),
 		P99:           a.latency(0.99, anyPriority),
 		CriticalP99:   a.latency(0.99, seawall.Critical),
+		Value:         a.value(),
 		Wasted:        ratio(float64(spike.Wasted), float64(spike.Busy)),
 		Before:        a.success(sc.WarmUp, sc.Start, anyPriority),
 		After:         a.success(sc.End, math.MaxInt64, anyPriority),
 		Settle:        a.settle(),
 		Recover:       a.recover(),
+		Found:         a.found(),
 		Requests:      Number(len(rec.Samples)),
 		Attempts:      Number(rec.Attempts),
 		Dropped:       Number(rec.Dropped),
 		LagP99:        Number(rec.LagQuantile(0.99).Seconds()),
 		CPU:           None,
 	}
+	f.Honest, f.HonestCritical, f.Abusers = a.honesty()
 	if rec.CPU > 0 {
 		f.CPU = ratio(float64(rec.CPU), float64(rec.Elapsed))
 	}

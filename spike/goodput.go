@@ -41,7 +41,7 @@ func illnesses(sc Scenario) []illness {
 		e := noEffect
 		for _, f := range sc.Faults {
 			if f.At <= from && from < f.At+f.For {
-				e = e.with(fault{f.Kind, f.Value})
+				e = e.with(f)
 			}
 		}
 		list = append(list, illness{from, e.share(slots), e.errors})

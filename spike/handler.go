@@ -11,11 +11,16 @@ import (
 	"github.com/seawall-go/seawall"
 )
 
-// Handler serves every request with one piece of the backend's work: 200 and a
-// tiny body, 500 for an injected error.
+// Handler serves every request with one piece of the backend's work, that of
+// its route where the path names one: 200 and a tiny body, 500 for an injected
+// error.
 func (b *Backend) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch err := b.Serve(r.Context()); {
+		route, _, ok := cutRoute(r.URL.Path)
+		if !ok {
+			route = anyRoute
+		}
+		switch err := b.serve(r.Context(), route); {
 		case err == nil:
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			w.Header().Set("Content-Length", "3")
@@ -56,9 +61,9 @@ func (o *Oracle) Guard(ctx context.Context, r *Request) (release func(), err err
 }
 
 // PriorityFromPath reads the priority that an HTTPTarget wrote: the last
-// element of the path. Anything else is Normal.
+// element of the path, but for the route. Anything else is Normal.
 func PriorityFromPath(r *http.Request) seawall.Priority {
-	path := r.URL.Path
+	_, path, _ := cutRoute(r.URL.Path)
 	p, err := seawall.ParsePriority(path[strings.LastIndexByte(path, '/')+1:])
 	if err != nil {
 		return seawall.Normal

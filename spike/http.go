@@ -15,7 +15,8 @@ import (
 // HTTPConfig says where an HTTPTarget sends its requests.
 type HTTPConfig struct {
 	// URL is the base, http or https; the priority is added to its path:
-	// /critical, /normal, /sheddable or /background. Required.
+	// /critical, /normal, /sheddable or /background; and so is the route when the
+	// load has routes: /critical/r0. Required.
 	URL string
 	// Prepare, when not nil, may change a request before it is sent: its method,
 	// header, URL (which must be replaced, not written to: it is shared) or body.
@@ -35,7 +36,7 @@ type HTTPConfig struct {
 // A cancelled request resets its connection (SO_LINGER 0), so that a crowd
 // that gives up does not use up the machine's ports for the next minute.
 type HTTPTarget struct {
-	base      [seawall.NumPriorities]*http.Request
+	base      [seawall.NumPriorities][maxRoutes + 1]*http.Request // the first without a route
 	prepare   func(*http.Request, *Request)
 	transport *http.Transport
 	maxBody   int64
@@ -61,12 +62,15 @@ func NewHTTPTarget(cfg HTTPConfig) (*HTTPTarget, error) {
 	}
 	t := &HTTPTarget{prepare: cfg.Prepare, maxBody: cfg.MaxBody, transport: newTransport(cfg.MaxIdle)}
 	for i, p := range seawall.Priorities() {
-		to := *u
-		to.Path = strings.TrimSuffix(u.Path, "/") + "/" + p.String()
-		to.RawPath = ""
-		t.base[i] = &http.Request{
-			Method: http.MethodGet, URL: &to, Host: u.Host,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		for k := range t.base[i] {
+			r := Request{Priority: p, Route: k - 1, Routes: k}
+			to := *u
+			to.Path = strings.TrimSuffix(u.Path, "/") + r.path()
+			to.RawPath = ""
+			t.base[i][k] = &http.Request{
+				Method: http.MethodGet, URL: &to, Host: u.Host,
+				Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			}
 		}
 	}
 	return t, nil
@@ -95,8 +99,11 @@ func newTransport(maxIdle int) *http.Transport {
 
 // Do sends one request. It is a Target.
 func (t *HTTPTarget) Do(ctx context.Context, r *Request) Outcome {
-	class := min(max(int(seawall.Critical-r.Priority), 0), seawall.NumPriorities-1)
-	req := t.base[class].WithContext(ctx)
+	route := 0
+	if r.Routes > 0 {
+		route = min(max(r.Route, 0), maxRoutes-1) + 1
+	}
+	req := t.base[classOf(r.Priority)][route].WithContext(ctx)
 	req.Header = http.Header{"Cookie": {sessionCookie(r.User)}}
 	if t.prepare != nil {
 		t.prepare(req, r)

@@ -49,6 +49,14 @@ type Load struct {
 	ZipfS float64 `json:"zipf_s"`
 	// Journeys are several requests of one user, in a row.
 	Journeys Journeys `json:"journeys"`
+	// Routes are the weights of up to 16 routes of the server, such as a fast
+	// list and a slow search; they need not add up to 1. Which one is asked for
+	// is drawn for each request, whatever its priority. To let a [Backend] take
+	// as long for each as one of the modes of its Service, give as many routes as
+	// modes, with their shares: [Service.Shares]. Default: none, all is route 0.
+	Routes []float64 `json:"routes,omitempty"`
+	// Abusers are a few users who ask for much. Default: none.
+	Abusers Abusers `json:"abusers"`
 	// Timeout is the user's patience with one attempt: then it is cancelled. The
 	// first attempt's counts from when the request was due. Default 1 s.
 	Timeout time.Duration `json:"timeout_ns"`
@@ -169,7 +177,10 @@ func (l *Load) resolvePeople() error {
 	if !finite(l.ZipfS) || l.ZipfS <= 1 || l.ZipfS > 100 {
 		return badf("ZipfS", "above 1 and at most 100", l.ZipfS)
 	}
-	return nil
+	if err := checkRoutes(l.Routes); err != nil {
+		return err
+	}
+	return l.Abusers.resolve()
 }
 
 func (l *Load) resolveJourneys() error {

@@ -122,11 +122,14 @@ func TestLoadJSON(t *testing.T) {
 func TestLoadFieldsSurviveJSON(t *testing.T) {
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[Load](), reflect.TypeFor[Profile](), reflect.TypeFor[Point](), reflect.TypeFor[Journeys](),
-		reflect.TypeFor[Retries](), reflect.TypeFor[Mix](), reflect.TypeFor[BackendConfig](), reflect.TypeFor[Mode](),
+		reflect.TypeFor[Retries](), reflect.TypeFor[Mix](), reflect.TypeFor[Abusers](), reflect.TypeFor[BackendConfig](), reflect.TypeFor[Mode](),
 		reflect.TypeFor[Fault](), reflect.TypeFor[Scenario](), reflect.TypeFor[Figures](), reflect.TypeFor[Bucket](),
-		reflect.TypeFor[Progress](), reflect.TypeFor[BackendStats](),
+		reflect.TypeFor[Progress](), reflect.TypeFor[PriorityCount](), reflect.TypeFor[BackendStats](),
 	} {
 		for f := range typ.Fields() {
+			if !f.IsExported() {
+				continue
+			}
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if name == "" || name != strings.ToLower(name) {
 				t.Errorf("%v.%s has the JSON name %q", typ, f.Name, name)

@@ -12,5 +12,6 @@ func TestMain(m *testing.M) {
 		misbehave()
 	}
 	ChildMain()
+	ServeMain(testSites)
 	seawalltest.Main(m)
 }

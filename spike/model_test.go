@@ -107,7 +107,7 @@ func TestBackendUnderEverything(t *testing.T) {
 		}
 		for worker := range 6 {
 			rng := rand.New(rand.NewPCG(uint64(worker), 3))
-			values := []float64{FaultLatency: 0.02, FaultErrors: 0.3, FaultSlow: 2, FaultCapacity: 5, FaultHang: 0}
+			values := []float64{FaultLatency: 0.02, FaultErrors: 0.3, FaultSlow: 2, FaultCapacity: 5, FaultHang: 0, FaultHeavy: 3}
 			wg.Go(func() {
 				for range 100 {
 					kind := FaultLatency + FaultKind(rng.IntN(numFaultKinds-1))

@@ -14,6 +14,8 @@ type people struct {
 	start    float64 // share of the arrivals that begin a journey
 	singles  Mix
 	journeys Mix
+	abusers  *abusers
+	routes   routes
 }
 
 func newPeople(l Load) *people {
@@ -25,6 +27,8 @@ func newPeople(l Load) *people {
 		start:    start / (1 - l.Journeys.Share + start),
 		singles:  l.Mix,
 		journeys: l.Journeys.Mix,
+		abusers:  newAbusers(l),
+		routes:   newRoutes(l),
 	}
 }
 
@@ -34,8 +38,11 @@ func (p *people) draw(n uint64, at time.Duration) Request {
 	mix := p.singles
 	if p.rng.Float64() < p.start {
 		r.Journey, r.Step, mix = n+1, 1, p.journeys
+	} else {
+		p.abusers.take(&r)
 	}
 	r.Priority = mix.draw(p.rng)
+	p.routes.pick(&r)
 	return r
 }
 

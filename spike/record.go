@@ -24,6 +24,8 @@ type Sample struct {
 	Priority seawall.Priority
 	Step     uint8 // of the journey, from 1; 0 is a single request
 	Attempts uint8 // 0 when Dropped
+	Route    uint8 // of Load.Routes
+	Abuser   bool  // one of Load.Abusers
 }
 
 // Record is everything a run has seen.
@@ -74,8 +76,30 @@ type Progress struct {
 	Dropped  uint64        `json:"dropped"`
 	Attempts uint64        `json:"attempts"`
 	InFlight int           `json:"in_flight"`
+	// ByPriority counts the requests that have ended, those of Dropped that have
+	// a sample included, and the successes among them: Critical first.
+	ByPriority [seawall.NumPriorities]PriorityCount `json:"by_priority"`
 	// Done marks the last report.
 	Done bool `json:"done,omitempty"`
+}
+
+// classOf is where a priority stands in a list: Critical is 0.
+func classOf(p seawall.Priority) int {
+	return min(max(int(seawall.Critical)-int(p), 0), seawall.NumPriorities-1)
+}
+
+// PriorityCount counts the requests of one priority.
+type PriorityCount struct {
+	Requests uint64 `json:"requests"`
+	Success  uint64 `json:"success"`
+}
+
+// Of returns the count of a priority.
+func (p Progress) Of(prio seawall.Priority) PriorityCount {
+	if !prio.Valid() {
+		return PriorityCount{}
+	}
+	return p.ByPriority[seawall.Critical-prio]
 }
 
 // rank is the index of the q-th quantile among n sorted values (nearest rank).

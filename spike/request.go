@@ -62,14 +62,20 @@ type Request struct {
 	// ID is unique within a run and the same for the same seed. The attempts of
 	// a request share it.
 	ID uint64
-	// User is the number of the user, from 0.
+	// User is the number of the user, from 0; abusers come after the others.
 	User uint64
+	// Abuser says that the user is one of Load.Abusers. It is for those who
+	// count, not for a guard: a server does not see it.
+	Abuser bool
 	// Priority is drawn from the mix, once a journey.
 	Priority seawall.Priority
 	// Journey numbers the journey, from 1; 0 is a single request.
 	Journey uint64
 	// Step counts the requests of a journey, from 1; 0 is a single request.
 	Step int
+	// Route is drawn from Load.Routes, from 0; Routes is how many there are, 0
+	// when the load has none (and all is route 0).
+	Route, Routes int
 	// Attempt is 1 at first and counts up with retries.
 	Attempt int
 	// Intended is when the request was due, from the start of the run.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seawall-go/seawall"
 )
 
 // progressEvery is how often Run reports.
@@ -31,13 +33,14 @@ func (l Load) Run(ctx context.Context, target Target, progress func(Progress)) (
 	if target == nil {
 		return nil, errors.New("seawall/spike: target must not be nil")
 	}
-	r := &runner{load: l, target: target}
+	r := &runner{load: l, target: target, routes: newRoutes(l)}
 	return r.run(ctx, progress)
 }
 
 type runner struct {
 	load   Load
 	target Target
+	routes routes
 	start  time.Time
 
 	inFlight atomic.Int64
@@ -45,6 +48,7 @@ type runner struct {
 	attempts atomic.Uint64
 	unkept   atomic.Uint64 // dropped without a sample
 	ended    [numOutcomes]atomic.Uint64
+	byPrio   [seawall.NumPriorities]struct{ requests, success atomic.Uint64 }
 
 	wg      sync.WaitGroup
 	mu      sync.Mutex
@@ -140,6 +144,7 @@ func (r *runner) serve(ctx context.Context, req *Request) {
 		pause := time.Duration(think.ExpFloat64() * float64(r.load.Journeys.Think))
 		next := *req
 		next.ID, next.Step, next.Intended = req.ID+1, req.Step+1, end+pause
+		r.routes.pick(&next)
 		if next.Intended >= r.load.Duration || !r.sleepUntil(ctx, next.Intended) || !r.reserve() {
 			return
 		}
@@ -207,7 +212,13 @@ func (r *runner) sleepUntil(ctx context.Context, at time.Duration) bool {
 func (r *runner) keep(req *Request, s Sample) {
 	s.ID, s.User, s.Journey = req.ID, uint32(req.User), uint32(req.Journey)
 	s.Intended, s.Priority, s.Step = req.Intended, req.Priority, uint8(req.Step)
+	s.Route, s.Abuser = uint8(req.Route), req.Abuser
 	r.ended[s.Outcome].Add(1)
+	prio := &r.byPrio[classOf(s.Priority)]
+	prio.requests.Add(1)
+	if s.Outcome == Success {
+		prio.success.Add(1)
+	}
 	r.mu.Lock()
 	r.samples = append(r.samples, s)
 	r.mu.Unlock()
@@ -242,7 +253,7 @@ func (r *runner) report(progress func(Progress)) (stop func()) {
 }
 
 func (r *runner) progress(at time.Duration) Progress {
-	return Progress{
+	p := Progress{
 		At:       at,
 		Success:  r.ended[Success].Load(),
 		Rejected: r.ended[Rejected].Load(),
@@ -252,4 +263,9 @@ func (r *runner) progress(at time.Duration) Progress {
 		Attempts: r.attempts.Load(),
 		InFlight: int(r.inFlight.Load()),
 	}
+	for i := range r.byPrio { // successes first: never more of them than requests
+		p.ByPriority[i].Success = r.byPrio[i].success.Load()
+		p.ByPriority[i].Requests = r.byPrio[i].requests.Load()
+	}
+	return p
 }

@@ -3,7 +3,6 @@ package spike
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -25,115 +24,31 @@ type Scenario struct {
 	WarmUp time.Duration `json:"warm_up_ns"`
 	Start  time.Duration `json:"start_ns"`
 	End    time.Duration `json:"end_ns"`
+
+	oracle *Oracle // see Follow
 }
 
-// Calm is the load around a spike as a share of the capacity.
-const Calm = 0.7
-
-// ScenarioConfig sizes the scenarios.
-type ScenarioConfig struct {
-	// Backend is who is met with them.
-	Backend BackendConfig
-	// Peak is the height of the spike in multiples of the calm load, above 1.5:
-	// ten times a calm day is seven times the capacity. Default 10.
-	Peak float64
-	// Mix of the whole load. Default 10 % Critical, 50 % Normal, 40 % Sheddable.
-	// The journeys, a tenth of it, are Normal, if that is large enough.
-	Mix Mix
-	// Duration of each scenario: 4/14 before the spike, 6/14 spike, 4/14 after.
-	// Default 14 s.
-	Duration time.Duration
-	// Seed of load and backend.
-	Seed uint64
+// Follow returns the scenario with an oracle that Run tells how many slots the
+// backend has, whenever a FaultCapacity comes or goes: it is to know the truth.
+// A nil oracle is none.
+//
+//	rec, stats, err := sc.Follow(oracle).Run(ctx, backend, runner, nil)
+func (sc Scenario) Follow(o *Oracle) Scenario {
+	sc.oracle = o
+	return sc
 }
 
-// Scenarios lists them: calm, 3x (three times the capacity; left out unless the
-// peak is higher), the peak as a step, flash, retries, cold, slower and extreme
-// (Peak times the capacity: with 10 and the usual mix there is as much Critical
-// as can be served at all, and even the oracle loses one in twenty of it).
-func Scenarios(cfg ScenarioConfig) ([]Scenario, error) {
-	backend, err := cfg.Backend.resolve()
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Peak == 0 {
-		cfg.Peak = 10
-	}
-	if !finite(cfg.Peak) || cfg.Peak <= 1.5 || cfg.Peak > 1000 {
-		return nil, badf("Peak", "above 1.5 and at most 1000", cfg.Peak)
-	}
-	if cfg.Duration == 0 {
-		cfg.Duration = 14 * time.Second
-	}
-	if cfg.Duration < time.Second || cfg.Duration > maxDuration {
-		return nil, badf("Duration", "between 1s and %v", cfg.Duration, maxDuration)
-	}
-	backend.Seed = cfg.Seed
-	part := cfg.Duration / 14
-	start, end, hold := 4*part, 10*part, 6*part
-	capacity := backend.Capacity()
-	calm := Calm * capacity
-	peak := cfg.Peak * calm
-	singles, journeys := cfg.Mix.split()
-	scene := func(name, title string, p Profile) Scenario {
-		return Scenario{
-			Name: name, Title: title, Backend: backend,
-			Load: Load{
-				Profile: p, Duration: cfg.Duration, Seed: cfg.Seed,
-				Mix: singles, Journeys: Journeys{Share: journeyShare, Mix: journeys},
-			},
-			WarmUp: 2 * part, Start: start, End: end,
+// CapacityAt returns the requests a second that the backend can serve at a time
+// from the start of the run, with the faults of the moment; 0 when the backend's
+// configuration is wrong.
+func (sc Scenario) CapacityAt(at time.Duration) float64 {
+	share := 1.0
+	for _, ill := range illnesses(sc) {
+		if ill.from <= at {
+			share = ill.share
 		}
 	}
-	high := fmt.Sprintf("%gx", cfg.Peak)
-	step := Step(calm, peak, start, hold)
-	retries := scene("retries", high+" the calm load, clients retry at once", step)
-	retries.Load.Retries = Retries{Max: 2}
-	slower := scene("slower", "backend 4x slower at 0.7x", Steady(calm))
-	slower.Faults = []Fault{{At: start, For: hold, Kind: FaultSlow, Value: 4}}
-
-	list := []Scenario{scene("calm", "steady 0.7x", Steady(calm))}
-	if peak > 3*capacity {
-		list = append(list, scene("3x", "step to 3x the capacity", Step(calm, 3*capacity, start, hold)))
-	}
-	list = append(list,
-		scene(high, "step to "+high+" the calm load", step),
-		scene("flash", "flash to "+high+" the calm load and back", Flash(calm, peak, start, part*3/2, part*7/2, part)),
-		retries,
-		scene("cold", "idle, then "+high+" the calm load", cold(calm, peak, start, hold)),
-		slower,
-		scene("extreme", "step to "+high+" the capacity", Step(calm, cfg.Peak*capacity, start, hold)),
-	)
-	for _, sc := range list {
-		if err := sc.Load.Validate(); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-// journeyShare is the share of the load that comes in journeys.
-const journeyShare = 0.1
-
-// split divides a mix into that of single requests and that of journeys, so
-// that together they are the mix. People on a journey browse and buy: Normal.
-func (m Mix) split() (singles, journeys Mix) {
-	if m == (Mix{}) {
-		m = Mix{Critical: 0.1, Normal: 0.5, Sheddable: 0.4}
-	}
-	inJourneys := journeyShare * (m.Critical + m.Normal + m.Sheddable + m.Background)
-	if !(m.Normal > inJourneys) {
-		return m, m
-	}
-	singles = m
-	singles.Normal -= inJourneys
-	return singles, Mix{Normal: 1}
-}
-
-func cold(calm, peak float64, at, hold time.Duration) Profile {
-	p := Step(0, peak, at, hold)
-	p.Points[len(p.Points)-1].Rate = calm
-	return p
+	return share * sc.Backend.Capacity()
 }
 
 // Validate says what is wrong with the scenario.
@@ -143,6 +58,10 @@ func (sc Scenario) Validate() error {
 	}
 	if err := sc.Backend.Validate(); err != nil {
 		return err
+	}
+	// One route on three modes would mean that the capacity is anybody's guess.
+	if routes, modes := len(sc.Load.Routes), len(sc.Backend.Service.Modes); routes > 0 && modes > 1 && routes != modes {
+		return badf("Load.Routes", "as many as Backend.Service.Modes (%d)", routes, modes)
 	}
 	for _, f := range sc.Faults {
 		if err := f.Validate(); err != nil {
@@ -186,31 +105,86 @@ func (sc Scenario) Run(ctx context.Context, b *Backend, run Runner, progress fun
 	if b == nil || run == nil {
 		return nil, BackendStats{}, errors.New("seawall/spike: backend and runner must not be nil")
 	}
+	var before, after BackendStats
+	rec, err := sc.play(ctx, run, progress, b.Drain,
+		func(ctx context.Context) error { before, after = b.between(ctx, sc.Start, sc.End); return nil },
+		func(ctx context.Context) error { return b.runFaults(ctx, sc.Faults, func() { sc.tell(b) }) },
+	)
+	return rec, after.Sub(before), err
+}
+
+// RunServer is Run against a server in a process of its own, usually with
+// InChild(s.URL()); sc.Backend is then what the server is known to be, see
+// [OneQueue]. A scenario with faults is refused: the server has none.
+func (sc Scenario) RunServer(ctx context.Context, s *Server, run Runner, progress func(Progress)) (*Record, ServerStats, error) {
+	if err := sc.Validate(); err != nil {
+		return nil, ServerStats{}, err
+	}
+	if len(sc.Faults) > 0 {
+		return nil, ServerStats{}, badf("Faults", "none against a server process", len(sc.Faults))
+	}
+	if s == nil || run == nil {
+		return nil, ServerStats{}, errors.New("seawall/spike: server and runner must not be nil")
+	}
+	var before, after ServerStats
+	nothing := func(context.Context) error { return nil }
+	rec, err := sc.play(ctx, run, progress, nothing, func(ctx context.Context) (err error) {
+		start := time.Now()
+		if sleep(ctx, sc.Start) != nil { // the run has failed, and says why
+			return nil
+		}
+		if before, err = s.Stats(ctx); err != nil {
+			return err
+		}
+		if sleep(ctx, time.Until(start.Add(sc.End))) != nil {
+			return nil
+		}
+		after, err = s.Stats(ctx)
+		return err
+	})
+	return rec, after.Sub(before), err
+}
+
+// play runs the load and what goes on beside it from its start on, which the end
+// of ctx, or of a run that fails, cancels; after a run that does not, then comes
+// last.
+func (sc Scenario) play(ctx context.Context, run Runner, progress func(Progress), then func(context.Context) error, beside ...func(context.Context) error) (*Record, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
-		wg             sync.WaitGroup
-		once           sync.Once
-		before, after  BackendStats
-		faultErr       error
-		watch          = func() { before, after = b.between(ctx, sc.Start, sc.End) }
-		makeIll        = func() { faultErr = b.RunFaults(ctx, sc.Faults) }
-		startedReports = func(p Progress) {
-			once.Do(func() { wg.Go(watch); wg.Go(makeIll) })
-			if progress != nil {
-				progress(p)
-			}
-		}
+		wg   sync.WaitGroup
+		once sync.Once
+		errs = make([]error, len(beside))
 	)
-	rec, err := run(ctx, sc.Load, startedReports)
+	rec, err := run(ctx, sc.Load, func(p Progress) {
+		once.Do(func() {
+			for i, f := range beside {
+				wg.Go(func() { errs[i] = f(ctx) })
+			}
+		})
+		if progress != nil {
+			progress(p)
+		}
+	})
 	if err != nil {
 		cancel()
 	}
 	wg.Wait()
-	if err == nil {
-		err = errors.Join(faultErr, b.Drain(ctx))
+	if err != nil {
+		return rec, err
 	}
-	return rec, after.Sub(before), err
+	return rec, errors.Join(errors.Join(errs...), then(ctx))
+}
+
+// tell tells the oracle, if there is one, how many slots are left.
+func (sc Scenario) tell(b *Backend) {
+	if sc.oracle == nil {
+		return
+	}
+	b.mu.Lock()
+	slots := b.slots()
+	b.mu.Unlock()
+	sc.oracle.SetSlots(slots)
 }
 
 // between returns the counters at two times from now, or as far as ctx lets it.

@@ -88,6 +88,28 @@ func TestScenariosScale(t *testing.T) {
 	}
 }
 
+// TestScenarioTimeout: patience grows with the work, but is never below 1 s.
+func TestScenarioTimeout(t *testing.T) {
+	for mean, want := range map[time.Duration]time.Duration{
+		5 * ms: sec, 80 * ms: sec, 100 * ms: sec, 250 * ms: 2500 * ms, time.Minute: 10 * time.Minute,
+	} {
+		cfg := ScenarioConfig{Backend: BackendConfig{Service: LogNormal(mean, 0.6)}}
+		all, err := Scenarios(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		more, err := MoreScenarios(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sc := range append(all, more...) {
+			if sc.Load.Timeout != want {
+				t.Errorf("%s: clients wait %v for work of %v, want %v", sc.Name, sc.Load.Timeout, mean, want)
+			}
+		}
+	}
+}
+
 func TestScenarioValidate(t *testing.T) {
 	for want, change := range map[string]func(*Scenario){
 		"Profile.Points":                func(sc *Scenario) { sc.Load = Load{} },
@@ -122,7 +144,7 @@ func TestScenarioRun(t *testing.T) {
 		sc.Load.Profile = Steady(50)
 		sc.Load.Users = 10
 		sc.Load.Timeout = 150 * ms
-		sc.Faults = []Fault{{2 * sec, 2 * sec, FaultSlow, 2}}
+		sc.Faults = []Fault{{2 * sec, 2 * sec, FaultSlow, 2, 0}}
 		b := bench(t, 10, 100*ms)
 		reports := 0
 		rec, stats, err := sc.Run(t.Context(), b, Against(b.Target(nil)), func(Progress) { reports++ })
@@ -148,7 +170,7 @@ func TestScenarioRun(t *testing.T) {
 func TestScenarioRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc := plain()
-		sc.Faults = []Fault{{0, time.Hour, FaultHang, 0}}
+		sc.Faults = []Fault{{0, time.Hour, FaultHang, 0, 0}}
 		b := bench(t, 10, 100*ms)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*sec)
 		defer cancel()

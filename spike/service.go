@@ -38,7 +38,7 @@ func Constant(d time.Duration) Service { return LogNormal(d, 0) }
 
 // Validate says what is wrong with the distribution.
 func (s Service) Validate() error {
-	if len(s.Modes) == 0 || len(s.Modes) > 16 {
+	if len(s.Modes) == 0 || len(s.Modes) > maxRoutes {
 		return badf("Service.Modes", "1 to 16 modes", len(s.Modes))
 	}
 	total := 0.0
@@ -94,10 +94,33 @@ func (s Service) Draw(rng *rand.Rand) time.Duration {
 		}
 		x -= m.Share
 	}
-	if mode.Sigma == 0 {
-		return mode.Mean
+	return mode.Draw(rng)
+}
+
+// Draw returns a service time of this mode.
+func (m Mode) Draw(rng *rand.Rand) time.Duration {
+	if m.Sigma == 0 {
+		return m.Mean
 	}
-	return time.Duration(math.Exp(mode.mu() + mode.Sigma*rng.NormFloat64()))
+	return time.Duration(math.Exp(m.mu() + m.Sigma*rng.NormFloat64()))
+}
+
+// drawRoute draws from the mode of a route, or from all when it has none.
+func (s Service) drawRoute(rng *rand.Rand, route int) time.Duration {
+	if route >= 0 && route < len(s.Modes) {
+		return s.Modes[route].Draw(rng)
+	}
+	return s.Draw(rng)
+}
+
+// Shares returns the shares of the modes: Load.Routes for a load whose routes
+// are these modes.
+func (s Service) Shares() []float64 {
+	shares := make([]float64, len(s.Modes))
+	for i, m := range s.Modes {
+		shares[i] = m.Share
+	}
+	return shares
 }
 
 // Quantile returns the q-th quantile, q within 0 and 1 exclusively: the

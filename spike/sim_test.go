@@ -13,11 +13,15 @@ func play(t *testing.T, sc Scenario, contender string) (f Figures) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var guard Guard
+		var (
+			guard Guard
+			know  *Oracle
+		)
 		if contender == "oracle" {
-			guard = oracle(t, OracleConfig{Slots: b.Config().Slots}).Guard
+			know = oracle(t, OracleConfig{Slots: b.Config().Slots})
+			guard = know.Guard
 		}
-		rec, stats, err := sc.Run(t.Context(), b, Against(b.Target(guard)), nil)
+		rec, stats, err := sc.Follow(know).Run(t.Context(), b, Against(b.Target(guard)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -153,12 +153,24 @@ func TestTimeline(t *testing.T) {
 	h.add(1, 900*ms, sec, Sample{}) // beyond the end
 	got := Timeline(&h.rec, 0)
 	want := []Bucket{
-		{At: 0, Offered: 7, Critical: 4, Normal: 1, Rejected: 2, Completed: 1, P50: 150 * ms, P99: 150 * ms},
-		{At: 100 * ms, Offered: 5, TimedOut: 3, Failed: 1, Dropped: 1, Completed: 2},
-		{At: 200 * ms, Offered: 2, Sheddable: 1, Background: 1, Completed: 2, P50: sec, P99: 2 * sec},
+		{At: 0, Offered: 7, OfferedBy: [...]int{4, 3, 0, 0}, Critical: 4, Normal: 1, Rejected: 2, Completed: 1, P50: 150 * ms, P99: 150 * ms},
+		{At: 100 * ms, Offered: 5, OfferedBy: [...]int{0, 5, 0, 0}, TimedOut: 3, Failed: 1, Dropped: 1, Completed: 2},
+		{At: 200 * ms, Offered: 2, OfferedBy: [...]int{0, 0, 1, 1}, Sheddable: 1, Background: 1, Completed: 2, P50: sec, P99: 2 * sec},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	of := func(b Bucket, p seawall.Priority) [2]int {
+		offered, success := b.Of(p)
+		return [2]int{offered, success}
+	}
+	for i, p := range seawall.Priorities() {
+		if first, last := of(got[0], p), of(got[2], p); first != [...][2]int{{4, 4}, {3, 1}, {}, {}}[i] || last != [...][2]int{{}, {}, {1, 1}, {1, 1}}[i] {
+			t.Errorf("%v: %v at first, %v at last", p, first, last)
+		}
+	}
+	if of(got[0], 99) != [2]int{} || (Progress{}).Of(99) != (PriorityCount{}) {
+		t.Error("there are requests of no priority")
 	}
 	if got[0].Success() != 5 || got[2].Success() != 2 {
 		t.Errorf("successes %d and %d", got[0].Success(), got[2].Success())

@@ -28,7 +28,11 @@ func (b *Backend) Target(guard Guard) Target {
 				}
 				defer release()
 			}
-			switch err := b.Serve(ctx); {
+			route := anyRoute
+			if req.Routes > 0 {
+				route = req.Route
+			}
+			switch err := b.serve(ctx, route); {
 			case err == nil:
 				return Success
 			case errors.Is(err, ErrInjected):
@@ -110,7 +114,7 @@ func outcomeOf(status int) Outcome {
 }
 
 func handlerRequest(ctx context.Context, r *Request) *http.Request {
-	path := "/" + r.Priority.String()
+	path := r.path()
 	hr := &http.Request{
 		Method: http.MethodGet, URL: &url.URL{Path: path}, RequestURI: path, Host: "spike.test",
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

@@ -12,6 +12,8 @@ import (
 type Bucket struct {
 	At      time.Duration `json:"at_ns"`
 	Offered int           `json:"offered"`
+	// OfferedBy is Offered by priority, Critical first.
+	OfferedBy [seawall.NumPriorities]int `json:"offered_by"`
 	// The successes by priority.
 	Critical   int `json:"critical"`
 	Normal     int `json:"normal"`
@@ -31,6 +33,15 @@ type Bucket struct {
 
 // Success is the number of successes of all priorities.
 func (b Bucket) Success() int { return b.Critical + b.Normal + b.Sheddable + b.Background }
+
+// Of returns how many requests of a priority were due, and how many of them
+// succeeded.
+func (b Bucket) Of(p seawall.Priority) (offered, success int) {
+	if !p.Valid() {
+		return 0, 0
+	}
+	return b.OfferedBy[seawall.Critical-p], [...]int{b.Critical, b.Normal, b.Sheddable, b.Background}[seawall.Critical-p]
+}
 
 // maxBuckets bounds a timeline: a day in tenths of a second.
 const maxBuckets = 864_000
@@ -75,6 +86,7 @@ func Timeline(rec *Record, width time.Duration) []Bucket {
 
 func (b *Bucket) count(s *Sample) {
 	b.Offered++
+	b.OfferedBy[classOf(s.Priority)]++
 	switch s.Outcome {
 	case Rejected:
 		b.Rejected++

@@ -11,6 +11,7 @@ type grant struct {
 // waiter is a place in the queue of a Backend. ready has room for the one
 // grant it can get, so that whoever grants never waits.
 type waiter struct {
+	route      int
 	ready      chan grant
 	prev, next *waiter
 	queued     bool

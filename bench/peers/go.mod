@@ -7,6 +7,8 @@ require (
 	github.com/go-kratos/aegis v0.2.0
 	github.com/seawall-go/seawall v0.1.0
 	github.com/zeromicro/go-zero v1.10.3
+	golang.org/x/net v0.50.0
+	golang.org/x/time v0.16.0
 )
 
 require (
@@ -52,7 +54,6 @@ require (
 	go.opentelemetry.io/proto/otlp v1.9.0 // indirect
 	go.uber.org/automaxprocs v1.6.0 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
-	golang.org/x/net v0.50.0 // indirect
 	golang.org/x/sys v0.41.0 // indirect
 	golang.org/x/text v0.34.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260128011058-8636f8732409 // indirect

@@ -82,7 +82,7 @@ func seawallAcquire(s *shed.Shedder) func(int) int {
 func seawallTry(s *shed.Shedder, priority seawall.Priority) func(int) int {
 	return func(n int) (admitted int) {
 		for i := range n {
-			p, err := s.TryAcquire(seawall.Class{Priority: priority, User: user(i)})
+			p, err := s.TryAcquire(context.Background(), seawall.Class{Priority: priority, User: user(i)})
 			if err != nil {
 				continue
 			}
@@ -103,7 +103,7 @@ func fillSeawall(s *shed.Shedder) (free func(), err error) {
 	}
 	held := make([]shed.Permit, seats)
 	for i := range held {
-		if held[i], err = s.TryAcquire(seawall.Class{Priority: seawall.Critical}); err != nil {
+		if held[i], err = s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical}); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +138,7 @@ func raiseFloor(s *shed.Shedder) error {
 			}
 		}
 		for i := range 1000 {
-			p, err := s.TryAcquire(seawall.Class{User: user(i)})
+			p, err := s.TryAcquire(context.Background(), seawall.Class{User: user(i)})
 			if err == nil {
 				p.Release()
 				return errors.New("somebody got in: the house is not full")
@@ -152,7 +152,7 @@ func churn(s *shed.Shedder) error {
 	if err := pin(s, seats+1); err != nil {
 		return err
 	}
-	p, err := s.TryAcquire(seawall.Class{Priority: seawall.Critical})
+	p, err := s.TryAcquire(context.Background(), seawall.Class{Priority: seawall.Critical})
 	if err != nil {
 		return err
 	}

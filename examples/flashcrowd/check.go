@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -21,11 +22,23 @@ type finding struct {
 	world bool
 }
 
-// judge measures blocks against the targets of the scenarios that were run.
-func judge(blocks []block, short bool) []finding {
+// judge measures blocks against the targets of what was run.
+func (o *options) judge(blocks []block) []finding {
+	list := targets
+	if o.all {
+		list = allTargets
+	}
+	found := judge(list, blocks, o.short)
+	if o.all {
+		found = append(found, judgeValue(blocks)...)
+	}
+	return found
+}
+
+func judge(list []target, blocks []block, short bool) []finding {
 	var found []finding
-	for _, t := range targets {
-		i := slices.IndexFunc(blocks, func(b block) bool { return b.Scenario.Name == t.scenario })
+	for _, t := range list {
+		i := slices.IndexFunc(blocks, func(b block) bool { return b.Backend == t.backend && b.Scenario.Name == t.scenario })
 		if i < 0 {
 			continue
 		}
@@ -40,10 +53,13 @@ func (t target) judge(b *block, short bool) finding {
 	if r := b.of(t.of); r != nil {
 		other = &r.Median
 	}
+	f.Limit = t.limit(short, other)
 	if r := b.of(t.contender()); r != nil {
 		f.Measured = t.metric.of(&r.Median)
+		if t.each {
+			f.Measured = t.worst(r.Runs)
+		}
 	}
-	f.Limit = t.limit(short, other)
 	f.Met = t.met(f.Measured, f.Limit)
 	f.text = number(f.Measured, t.metric.text)
 	if t.how != absolute {
@@ -52,31 +68,44 @@ func (t target) judge(b *block, short bool) finding {
 	return f
 }
 
-// needed reports whether a target asks about a contender in a scenario.
-func needed(scenario, contender string) bool {
-	return slices.ContainsFunc(targets, func(t target) bool {
-		return t.scenario == scenario && (t.contender() == contender || t.of == contender)
-	})
+// metIn reports whether one crowd alone would meet the target.
+func (t target) metIn(b *block, n int) bool {
+	r := b.of(t.contender())
+	if r == nil {
+		return false
+	}
+	var other *spike.Figures
+	if o := b.of(t.of); o != nil {
+		other = &o.Runs[n].Figures
+	}
+	return t.met(t.metric.of(&r.Runs[n].Figures), t.limit(false, other))
 }
 
-// checkedScenarios are the scenarios with targets, in the order of the targets.
-func checkedScenarios(short bool) []string {
-	if short {
-		return shortScenarios
+// worst is the figure of the run that is furthest from the bound.
+func (t target) worst(runs []run) spike.Number {
+	worst := spike.None
+	for i := range runs {
+		v := t.metric.of(&runs[i].Figures)
+		switch {
+		case i == 0, math.IsNaN(float64(v)), t.is == atLeast && v < worst, t.is != atLeast && v > worst:
+			worst = v
+		}
+		if math.IsNaN(float64(worst)) {
+			return worst
+		}
 	}
+	return worst
+}
+
+// scenariosOf are the scenarios with targets, in the order in which they run.
+func scenariosOf(list []target) []string {
 	var names []string
-	for _, t := range targets {
-		if !slices.Contains(names, t.scenario) {
+	for _, t := range list {
+		if !t.world() && !slices.Contains(names, t.scenario) {
 			names = append(names, t.scenario)
 		}
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return firstAt(a) - firstAt(b) })
 	return names
-}
-
-// firstAt sorts scenarios by their first target that is not about the world.
-func firstAt(scenario string) int {
-	return slices.IndexFunc(targets, func(t target) bool { return t.scenario == scenario && !t.world() })
 }
 
 // writeFindings prints each target, and then those that were missed, by name.

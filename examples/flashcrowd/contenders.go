@@ -23,6 +23,8 @@ type guard struct {
 	middleware seawall.Middleware
 	// look tells the state, for the record; nil when there is none to tell.
 	look func() look
+	// oracle, when not nil, is told when slots are lost and come back.
+	oracle *spike.Oracle
 }
 
 // look is a contender's state at one moment.
@@ -52,11 +54,16 @@ func newBare(spike.Scenario) (*guard, error) {
 }
 
 // newSeawall is what a user would write: which route is how important, and
-// where the session is found. It is told nothing of the scenario.
-func newSeawall(spike.Scenario) (*guard, error) {
+// where the session is found. Of the scenario it is told the routes, as a user's
+// own mux has them, and nothing else.
+func newSeawall(sc spike.Scenario) (*guard, error) {
 	routes := map[string]seawall.Class{}
 	for _, p := range seawall.Priorities() {
 		routes["/"+p.String()] = seawall.Class{Priority: p}
+		for i := range sc.Load.Routes {
+			route := fmt.Sprintf("r%d", i)
+			routes["/"+p.String()+"/"+route] = seawall.Class{Priority: p, Route: route}
+		}
 	}
 	classify, err := seawall.NewClassifier(seawall.ClassifierConfig{
 		Routes: routes,
@@ -86,6 +93,7 @@ func newOracle(sc spike.Scenario) (*guard, error) {
 	}
 	return &guard{
 		middleware: oracle.Middleware(nil, nil),
+		oracle:     oracle,
 		look: func() look {
 			inside, waiting := oracle.Load()
 			return look{Limit: slots, InFlight: inside, Waiting: waiting}

@@ -11,11 +11,7 @@ import (
 // scene is a standard scenario.
 func scene(t *testing.T, name string) spike.Scenario {
 	t.Helper()
-	sc, err := parsed(t).sceneOf(name, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sc
+	return parsed(t, "-scenario", name).trials[0].first
 }
 
 // madeUp is a run nobody has run: one request of each of three priorities a

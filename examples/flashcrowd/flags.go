@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 
 // options are the flags, checked.
 type options struct {
-	scenarios  []spike.Scenario // of the first seed
+	trials     []trial
 	contenders []contender
 	peak       float64
 	backend    spike.BackendConfig
@@ -27,12 +28,17 @@ type options struct {
 
 	check bool
 	short bool
+	all   bool
 	quiet bool
 	list  bool
 	svg   string // "" is none
 	json  string // "" is none
 
 	player player
+	// measure finds out what one processor can do, in requests a second, and
+	// processor is what it was, 0 before.
+	measure   func(context.Context) (float64, error)
+	processor float64
 }
 
 const (
@@ -45,7 +51,7 @@ const (
 
 // parseFlags reads the command line. Errors name the flag and the value.
 func parseFlags(args []string, usage io.Writer) (*options, error) {
-	o := &options{player: playOnce}
+	o := &options{player: playOnce, measure: measureProcessor}
 	fs := flag.NewFlagSet("flashcrowd", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	scenario := fs.String("scenario", "", "names separated by commas, or all (default: the peak as a step; -list shows them)")
@@ -54,9 +60,10 @@ func parseFlags(args []string, usage io.Writer) (*options, error) {
 	mix := fs.String("mix", defaultMix, "shares of the priorities: "+mixForm)
 	fs.Uint64Var(&o.seed, "seed", 1, "of the crowd and of the backend's service times")
 	fs.IntVar(&o.seeds, "seeds", 1, "how many crowds to send; figures are medians (3 with -check, 1 with -short)")
-	fs.DurationVar(&o.duration, "duration", 14*time.Second, "of each run: 4/14 before the spike, 6/14 spike, 4/14 after (10s with -short)")
+	fs.DurationVar(&o.duration, "duration", 14*time.Second, "of each run: 4/14 before the spike, 6/14 spike, 4/14 after (10s with -short; each its own with -all)")
 	fs.BoolVar(&o.check, "check", false, "measure what seawall promises, and exit with 1 if a promise was not kept")
 	fs.BoolVar(&o.short, "short", false, "with -check: one crowd, two scenarios, wider tolerances, about a minute")
+	fs.BoolVar(&o.all, "all", false, "with -check: every backend and every kind of crowd, 20 to 30 minutes")
 	names := fs.String("contenders", "bare,seawall,oracle", "who is sent the crowd")
 	fs.BoolVar(&o.quiet, "quiet", false, "no progress, only the results")
 	fs.BoolVar(&o.list, "list", false, "list scenarios and contenders, and exit")
@@ -82,8 +89,11 @@ func parseFlags(args []string, usage io.Writer) (*options, error) {
 type texts struct{ backend, mix, scenario, contenders string }
 
 func (o *options) resolve(given map[string]bool, text texts) error {
-	if o.short && !o.check {
+	switch {
+	case o.short && !o.check:
 		return errors.New("-short goes with -check")
+	case o.all && (!o.check || o.short):
+		return errors.New("-all goes with -check, without -short")
 	}
 	if o.check {
 		if err := o.resolveCheck(given); err != nil {
@@ -105,17 +115,13 @@ func (o *options) resolve(given map[string]bool, text texts) error {
 	if o.mix, err = parseMix(text.mix); err != nil {
 		return fmt.Errorf("-mix %q: %w", text.mix, err)
 	}
-	all, err := o.world(o.seed)
+	if o.check {
+		err = o.resolveTargets(text.scenario, given["duration"])
+	} else {
+		err = o.resolveScenarios(text)
+	}
 	if err != nil {
-		return fmt.Errorf("-backend %q: %w", text.backend, err)
-	}
-	if o.scenarios, err = pickScenarios(all, o.defaultScenario(text.scenario, all)); err != nil {
 		return err
-	}
-	for _, sc := range o.scenarios {
-		if known := checkedScenarios(false); o.check && !slices.Contains(known, sc.Name) {
-			return fmt.Errorf("-scenario: there are no targets for %q, only for %s", sc.Name, strings.Join(known, ", "))
-		}
 	}
 	if o.contenders, err = pickContenders(text.contenders); err != nil {
 		return err
@@ -134,13 +140,15 @@ func (o *options) resolveCheck(given map[string]bool) error {
 	switch {
 	case given["contenders"]:
 		return errors.New("-contenders: with -check each scenario has those that its targets need")
+	case o.all && (given["backend"] || given["mix"]):
+		return errors.New("-backend, -mix: with -all each target has its own")
 	case given["peak"] && o.peak != checkPeak:
 		return fmt.Errorf("-peak: with -check it is %d (got %v)", checkPeak, o.peak)
 	}
 	if !given["seeds"] && !o.short {
 		o.seeds = 3
 	}
-	if !given["duration"] && o.short {
+	if !given["duration"] && (o.short || o.all) {
 		o.duration = 10 * time.Second
 	}
 	if !given["svg"] {
@@ -149,20 +157,45 @@ func (o *options) resolveCheck(given map[string]bool) error {
 	return nil
 }
 
-// world lists the scenarios for one seed.
-func (o *options) world(seed uint64) ([]spike.Scenario, error) {
-	return spike.Scenarios(spike.ScenarioConfig{Backend: o.backend, Mix: o.mix, Peak: o.peak, Duration: o.duration, Seed: seed})
+// resolveScenarios takes the scenarios that were asked for, or the peak as a
+// step.
+func (o *options) resolveScenarios(text texts) error {
+	all, err := o.world(o.seed)
+	if err != nil {
+		return fmt.Errorf("-backend %q: %w", text.backend, err)
+	}
+	if text.scenario == "" {
+		text.scenario = all[peakStep(all)].Name
+	}
+	picked, err := pickScenarios(all, text.scenario)
+	for _, sc := range picked {
+		o.trials = append(o.trials, trial{duration: o.duration, first: sc})
+	}
+	return err
 }
 
-// defaultScenario is what runs when nobody has asked for something.
-func (o *options) defaultScenario(asked string, all []spike.Scenario) string {
+// resolveTargets takes the scenarios of the targets.
+func (o *options) resolveTargets(asked string, ownDuration bool) error {
+	list := targets
 	switch {
-	case asked != "":
-		return asked
-	case o.check:
-		return strings.Join(checkedScenarios(o.short), ",")
+	case o.all:
+		list = allTargets
+	case o.short && asked == "":
+		asked = strings.Join(shortScenarios, ",")
 	}
-	return all[peakStep(all)].Name
+	known := scenariosOf(list)
+	for i, name := range strings.Split(asked, ",") {
+		switch {
+		case asked == "":
+		case !slices.Contains(known, name):
+			return fmt.Errorf("-scenario: there are no targets for %q, only for %s", name, strings.Join(known, ", "))
+		case slices.Contains(strings.Split(asked, ",")[:i], name):
+			return fmt.Errorf("-scenario: %q twice", name)
+		}
+	}
+	var err error
+	o.trials, err = o.trialsOf(list, asked, ownDuration)
+	return err
 }
 
 // peakStep finds the step to the peak: it is the one before the flash.
@@ -224,10 +257,10 @@ func printList(w io.Writer, o *options) {
 	}
 	fmt.Fprintf(w, "scenarios (backend of %s):\n", describe(o.backend))
 	for _, sc := range all {
-		fmt.Fprintf(w, "  %-8s  %s\n", sc.Name, sc.Title)
+		fmt.Fprintf(w, "  %-12s  %s\n", sc.Name, sc.Title)
 	}
 	fmt.Fprintln(w, "\ncontenders:")
 	for _, c := range contenders {
-		fmt.Fprintf(w, "  %-8s  %s\n", c.name, c.about)
+		fmt.Fprintf(w, "  %-12s  %s\n", c.name, c.about)
 	}
 }

@@ -25,8 +25,8 @@ func parsed(t *testing.T, args ...string) *options {
 
 func namesOf(o *options) (scenarios, who string) {
 	var s, c []string
-	for _, sc := range o.scenarios {
-		s = append(s, sc.Name)
+	for i := range o.trials {
+		s = append(s, o.trials[i].name())
 	}
 	for _, k := range o.contenders {
 		c = append(c, k.name)
@@ -43,13 +43,15 @@ func TestDefaults(t *testing.T) {
 	if o.seeds != 1 || o.seed != 1 || o.svg != "flashcrowd.svg" || o.json != "flashcrowd.json" {
 		t.Errorf("got %+v", o)
 	}
-	if got := o.estimate(); got >= time.Minute {
+	if _, got := o.runs(o.seeds); got >= time.Minute {
 		t.Errorf("takes %v by default, want less than a minute", got)
 	}
 	if got := o.backend.Capacity(); got < 299.9 || got > 300.1 {
 		t.Errorf("capacity %v, want 300", got)
 	}
 }
+
+const more = "abusers,abusers-long,smaller,return,slower-low,slower-spike,long,mild,lost,heavier,ramp"
 
 func TestFlagsMean(t *testing.T) {
 	for _, c := range []struct {
@@ -58,7 +60,7 @@ func TestFlagsMean(t *testing.T) {
 		who       string
 	}{
 		{"-peak 6", "6x", "bare,seawall,oracle"},
-		{"-peak 2.5 -scenario all", "calm,2.5x,flash,retries,cold,slower,extreme", "bare,seawall,oracle"},
+		{"-peak 2.5 -scenario all", "calm,2.5x,flash,retries,cold,slower,extreme," + more, "bare,seawall,oracle"},
 		{"-peak 3", "3x", "bare,seawall,oracle"},
 		{"-scenario cold,calm", "cold,calm", "bare,seawall,oracle"},
 		{"-contenders oracle,bare", "10x", "bare,oracle"},
@@ -81,7 +83,7 @@ func TestCheckDefaults(t *testing.T) {
 	if short.seeds != 1 || short.duration != 10*time.Second {
 		t.Errorf("-check -short: %+v", short)
 	}
-	if got := short.estimate(); got > 75*time.Second {
+	if _, got := short.runs(short.seeds); got > 75*time.Second {
 		t.Errorf("-check -short takes %v, want at most 75 s", got)
 	}
 	own := parsed(t, "-check", "-short", "-seeds", "2", "-duration", "7s", "-svg", "x.svg")
@@ -110,7 +112,7 @@ func TestBadFlags(t *testing.T) {
 		{"-seeds 101", "-seeds must be between 1 and 100 (got 101)"},
 		{"-duration 10", `invalid value "10" for flag -duration`},
 		{"-duration 999ms", "-duration must be between 1s and 1h0m0s (got 999ms)"},
-		{"-scenario flood", `-scenario: there is no "flood" (there are calm, 3x, 10x, flash, retries, cold, slower, extreme, and all)`},
+		{"-scenario flood", `-scenario: there is no "flood" (there are calm, 3x, 10x, flash, retries, cold, slower, extreme, abusers, `},
 		{"-scenario calm,", `-scenario: there is no ""`},
 		{"-scenario calm,calm", `-scenario: "calm" twice`},
 		{"-contenders peer", `-contenders: there is no "peer" (there are bare, seawall and oracle)`},
@@ -118,8 +120,14 @@ func TestBadFlags(t *testing.T) {
 		{"-check -contenders bare", "-contenders: with -check"},
 		{"-check -peak 5", "-peak: with -check it is 10 (got 5)"},
 		{"-check -scenario slower", `-scenario: there are no targets for "slower", only for calm, 3x`},
-		{"-check -scenario all", `-scenario: there are no targets for "slower"`},
+		{"-check -scenario all", `-scenario: there are no targets for "all"`},
+		{"-check -scenario 3x,3x", `-scenario: "3x" twice`},
 		{"-short", "-short goes with -check"},
+		{"-all", "-all goes with -check, without -short"},
+		{"-check -short -all", "-all goes with -check, without -short"},
+		{"-check -all -backend 4x80ms", "-backend, -mix: with -all each target has its own"},
+		{"-check -all -mix 1/1/1", "-backend, -mix: with -all each target has its own"},
+		{"-check -all -scenario extreme", `-scenario: there are no targets for "extreme", only for calm, 3x`},
 		{"-svg " + dir, "-svg \"" + dir + "\": is a directory"},
 		{"-json " + dir + "/no/x.json", "there is no such directory"},
 		{"-json " + file + "/x.json", "is not a directory"},
@@ -162,33 +170,35 @@ func TestHelpAndList(t *testing.T) {
 // A check runs whom its targets ask about and nobody else.
 func TestContendersFor(t *testing.T) {
 	o := parsed(t, "-check")
-	for scenario, want := range map[string]string{
-		"calm": "bare,seawall", "3x": "seawall,oracle", "10x": "bare,seawall,oracle", "flash": "seawall,oracle",
-		"retries": "seawall,oracle", "cold": "seawall,oracle",
-	} {
-		var who []string
-		for _, c := range o.contendersFor(scenario) {
-			who = append(who, c.name)
+	who := func(tr *trial) string {
+		var names []string
+		for _, c := range o.contendersFor(tr) {
+			names = append(names, c.name)
 		}
-		if got := strings.Join(who, ","); got != want {
-			t.Errorf("%s: %s, want %s", scenario, got, want)
+		return strings.Join(names, ",")
+	}
+	want := []string{"bare,seawall", "seawall,oracle", "bare,seawall,oracle", "seawall,oracle", "seawall,oracle", "seawall,oracle"}
+	for i := range o.trials {
+		if got := who(&o.trials[i]); got != want[i] {
+			t.Errorf("%s: %s, want %s", o.trials[i].name(), got, want[i])
 		}
 	}
-	if got := o.runs(); got != 3*13 {
+	if got, _ := o.runs(3); got != 3*13 {
 		t.Errorf("%d runs, want 39", got)
 	}
-	if who := parsed(t, "-scenario", "calm").contendersFor("calm"); len(who) != 3 {
-		t.Errorf("without -check: %d contenders, want 3", len(who))
+	o = parsed(t, "-scenario", "calm")
+	if got := who(&o.trials[0]); got != "bare,seawall,oracle" {
+		t.Errorf("without -check: %s", got)
 	}
 }
 
 func TestEverySeedIsAnotherCrowd(t *testing.T) {
 	o := parsed(t)
-	first, err := o.sceneOf("10x", 1)
+	first, err := o.sceneOf(&o.trials[0], 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := o.sceneOf("10x", 2)
+	second, err := o.sceneOf(&o.trials[0], 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ const (
 
 func main() {
 	spike.ChildMain() // the crowd: this program, started once more
+	spike.ServeMain(processorSites)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	os.Exit(realMain(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -59,7 +60,7 @@ func (o *options) demonstrate(ctx context.Context, out io.Writer) (code int, err
 	live := newDisplay(out, o.quiet)
 	defer live.close()
 	if !o.quiet {
-		fmt.Fprintf(out, "%s to run, about %v. The load: %s.\n\n", plural(o.runs(), "crowd"), round(o.estimate()), describeMix(o.mix))
+		fmt.Fprintf(out, "%s. The load: %s.\n\n", o.plan(), describeMix(o.mix))
 	}
 	blocks, err := o.play(ctx, live)
 	if err != nil {
@@ -68,7 +69,7 @@ func (o *options) demonstrate(ctx context.Context, out io.Writer) (code int, err
 	fmt.Fprint(out, report(blocks, o))
 	doc := newDocument(o, blocks, started)
 	if o.check {
-		doc.Targets = judge(blocks, o.short)
+		doc.Targets = o.judge(blocks)
 		fmt.Fprintln(out)
 		if writeFindings(out, doc.Targets) > 0 {
 			code = exitFailed
@@ -77,17 +78,24 @@ func (o *options) demonstrate(ctx context.Context, out io.Writer) (code int, err
 	return code, o.write(out, doc)
 }
 
-// runs is how many crowds will be sent, repetitions not counted.
-func (o *options) runs() int {
-	n := 0
-	for _, sc := range o.scenarios {
-		n += len(o.contendersFor(sc.Name)) * o.seeds
+// runs is how many crowds will be sent with so many seeds, repetitions not
+// counted, and about how long that takes: after each run the last clients wait
+// for their answers.
+func (o *options) runs(seeds int) (n int, takes time.Duration) {
+	for i := range o.trials {
+		t := &o.trials[i]
+		who := len(o.contendersFor(t)) * seeds
+		n += who
+		takes += time.Duration(who) * (t.first.Load.Duration + 700*time.Millisecond)
 	}
-	return n
+	return n, takes
 }
 
-// estimate is about how long all of it takes: after each run the last clients
-// wait for their answers.
-func (o *options) estimate() time.Duration {
-	return time.Duration(o.runs()) * (o.duration + 700*time.Millisecond)
+// plan says what is to come.
+func (o *options) plan() string {
+	n, takes := o.runs(o.seeds)
+	if least, atLeast := o.runs(o.seeds/2 + 1); o.all && least < n {
+		return fmt.Sprintf("%d to %d crowds to run, %v to %v", least, n, round(atLeast), round(takes))
+	}
+	return fmt.Sprintf("%s to run, about %v", plural(n, "crowd"), round(takes))
 }

@@ -9,5 +9,6 @@ import (
 
 func TestMain(m *testing.M) {
 	spike.ChildMain() // the tests start this program as the crowd
+	spike.ServeMain(processorSites)
 	seawalltest.Main(m)
 }

@@ -149,7 +149,7 @@ func TestSeries(t *testing.T) {
 func TestCapacityLine(t *testing.T) {
 	sc := scene(t, "slower")
 	for at, want := range map[time.Duration]float64{0: 300, 4 * time.Second: 75, 9 * time.Second: 75, 10 * time.Second: 300} {
-		if got := capacityAt(sc, at); math.Abs(got-want) > 0.01 {
+		if got := sc.CapacityAt(at); math.Abs(got-want) > 0.01 {
 			t.Errorf("at %v: %v, want %v", at, got, want)
 		}
 	}
@@ -158,10 +158,10 @@ func TestCapacityLine(t *testing.T) {
 		value float64
 		want  float64
 	}{
-		{spike.FaultCapacity, 18, 75}, {spike.FaultCapacity, 99, 0}, {spike.FaultErrors, 0.5, 150}, {spike.FaultHang, 0, 0}, {spike.FaultLatency, 1, 300},
+		{spike.FaultCapacity, 18, 75}, {spike.FaultCapacity, 99, 0}, {spike.FaultErrors, 0.5, 300}, {spike.FaultHang, 0, 0}, {spike.FaultLatency, 1, 300},
 	} {
 		sc.Faults = []spike.Fault{{At: 0, For: time.Second, Kind: c.kind, Value: c.value}}
-		if got := capacityAt(sc, 0); math.Abs(got-c.want) > 0.01 {
+		if got := sc.CapacityAt(0); math.Abs(got-c.want) > 0.01 {
 			t.Errorf("%v: %v, want %v", c.kind, got, c.want)
 		}
 	}

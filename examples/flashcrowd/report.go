@@ -20,25 +20,33 @@ func report(blocks []block, o *options) string {
 	for _, b := range blocks {
 		for _, r := range b.Results {
 			f := r.Median
-			f.Contender = r.Contender
+			f.Scenario, f.Contender = b.name(), r.Contender
 			figures = append(figures, f)
 		}
 	}
 	var text strings.Builder
 	text.WriteString(spike.Table(figures))
 	if o.seeds > 1 {
-		fmt.Fprintf(&text, "(medians of %d crowds)\n", o.seeds)
+		fmt.Fprintf(&text, "(medians of %s)\n", o.crowds())
 	}
 	text.WriteByte('\n')
 	for i := range blocks {
 		for _, line := range verdict(&blocks[i]) {
 			if len(blocks) > 1 {
-				line = blocks[i].Scenario.Name + ": " + line
+				line = blocks[i].name() + ": " + line
 			}
 			text.WriteString(line + "\n")
 		}
 	}
 	return text.String()
+}
+
+// crowds is how many the medians are of.
+func (o *options) crowds() string {
+	if least := o.seeds/2 + 1; o.all && least < o.seeds {
+		return fmt.Sprintf("%d crowds, or of %d that agree about every target", o.seeds, least)
+	}
+	return plural(o.seeds, "crowd")
 }
 
 // verdict says in two lines what the table says in twenty.
@@ -133,5 +141,11 @@ func pathOf(path string, blocks []block, i int) string {
 		return path
 	}
 	ext := filepath.Ext(path)
-	return strings.TrimSuffix(path, ext) + "-" + blocks[i].Scenario.Name + ext
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(":, ", r) {
+			return '-'
+		}
+		return r
+	}, blocks[i].name())
+	return strings.TrimSuffix(path, ext) + "-" + name + ext
 }

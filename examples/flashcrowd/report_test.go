@@ -61,7 +61,7 @@ func TestDocument(t *testing.T) {
 	b.Results[0].Runs[0].Figures.Settle = spike.Never
 	b.Results[0].Runs[0].Figures.Background = spike.None
 	doc := newDocument(o, []block{*b}, time.Now())
-	doc.Targets = judge(doc.Blocks, false)
+	doc.Targets = o.judge(doc.Blocks)
 	var out bytes.Buffer
 	if err := o.write(&out, doc); err != nil {
 		t.Fatal(err)

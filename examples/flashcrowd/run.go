@@ -31,9 +31,13 @@ type result struct {
 // block is all contenders in one scenario. The scenario is that of the first
 // seed.
 type block struct {
+	// Backend is which one it is, where there are several.
+	Backend  string         `json:"backend,omitempty"`
 	Scenario spike.Scenario `json:"scenario"`
 	Results  []result       `json:"results"`
 }
+
+func (b *block) name() string { return nameOn(b.Backend, b.Scenario.Name) }
 
 // of returns a contender's result, nil when it has none.
 func (b *block) of(contender string) *result {
@@ -56,59 +60,52 @@ const (
 // play sends every crowd at every contender.
 func (o *options) play(ctx context.Context, live display) ([]block, error) {
 	var blocks []block
-	for _, first := range o.scenarios {
-		b := block{Scenario: first}
-		who := o.contendersFor(first.Name)
-		for _, c := range who {
-			b.Results = append(b.Results, result{Contender: c.name})
+	started := time.Now()
+	for i := range o.trials {
+		if o.all {
+			live.note(fmt.Sprintf("%d of %d (%s), after %v", i+1, len(o.trials), o.trials[i].name(), round(time.Since(started))))
 		}
-		for n := range o.seeds {
-			sc, err := o.sceneOf(first.Name, o.seed+uint64(n))
-			if err != nil {
-				return nil, err
-			}
-			live.begin(sc, who)
-			for i, c := range who {
-				r, err := o.playSteadily(ctx, live, c, sc)
-				if err != nil {
-					return nil, fmt.Errorf("%s, %s: %w", sc.Name, c.name, err)
-				}
-				b.Results[i].Runs = append(b.Results[i].Runs, *r)
-			}
-			live.end()
+		b, err := o.playTrial(ctx, live, &o.trials[i])
+		if err != nil {
+			return nil, err
 		}
-		for i := range b.Results {
-			b.Results[i].Median = medianOf(b.Results[i].Runs)
-		}
-		blocks = append(blocks, b)
+		blocks = append(blocks, *b)
 	}
 	return blocks, nil
 }
 
-// contendersFor leaves out, for a check, those whom no target asks about.
-func (o *options) contendersFor(scenario string) []contender {
-	if !o.check {
-		return o.contenders
-	}
-	var who []contender
-	for _, c := range o.contenders {
-		if needed(scenario, c.name) {
-			who = append(who, c)
+// playTrial sends the crowds of one trial. With -all, those that could not
+// change the verdict are left out.
+func (o *options) playTrial(ctx context.Context, live display, t *trial) (*block, error) {
+	if t.backend == processorBackend {
+		if err := o.sizeProcessor(ctx, live, t); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.name(), err)
 		}
 	}
-	return who
-}
-
-func (o *options) sceneOf(name string, seed uint64) (spike.Scenario, error) {
-	all, err := o.world(seed)
-	if err != nil {
-		return spike.Scenario{}, err
+	b := &block{Backend: t.backend, Scenario: t.first}
+	who := o.contendersFor(t)
+	for _, c := range who {
+		b.Results = append(b.Results, result{Contender: c.name})
 	}
-	picked, err := pickScenarios(all, name)
-	if err != nil {
-		return spike.Scenario{}, err
+	for n := 0; n < o.seeds && !(o.all && n > 0 && t.settled(b, o.seeds)); n++ {
+		sc, err := o.sceneOf(t, o.seed+uint64(n))
+		if err != nil {
+			return nil, err
+		}
+		live.begin(sc, who)
+		for i, c := range who {
+			r, err := o.playSteadily(ctx, live, c, sc)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", t.name(), c.name, err)
+			}
+			b.Results[i].Runs = append(b.Results[i].Runs, *r)
+		}
+		live.end()
 	}
-	return picked[0], nil
+	for i := range b.Results {
+		b.Results[i].Median = medianOf(b.Results[i].Runs)
+	}
+	return b, nil
 }
 
 // playSteadily repeats a run that a check cannot use. If the machine stays
@@ -150,34 +147,42 @@ type player func(ctx context.Context, live display, c contender, sc spike.Scenar
 
 // playOnce sends one crowd at one contender.
 func playOnce(ctx context.Context, live display, c contender, sc spike.Scenario) (*run, error) {
+	if sc.Name == processorScenario {
+		return playProcessor(ctx, live, c, sc)
+	}
 	runtime.GC() // what the last contender left behind is not this one's burden
 	s, err := openSite(ctx, c, sc)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close(ctx)
-	r := &run{Seed: sc.Load.Seed}
+	var looks []look
 	progress := func(p spike.Progress) {
 		if s.guard.look != nil {
 			l := s.guard.look()
 			l.At = p.At
-			r.Looks = append(r.Looks, l)
+			looks = append(looks, l)
 		}
 		live.update(c.name, p, s.meter.read())
 	}
-	rec, stats, err := sc.Run(ctx, s.backend, spike.InChild(s.url), progress)
+	rec, stats, err := sc.Follow(s.guard.oracle).Run(ctx, s.backend, spike.InChild(s.url), progress)
 	if err != nil {
 		return nil, err
 	}
-	r.Figures = spike.Analyze(rec, sc, stats)
-	r.Figures.Contender = c.name
-	r.Timeline = spike.Timeline(rec, 0)
-	r.Shares = sharesOf(rec)
+	r := newRun(c, sc, rec, stats)
+	r.Looks = looks
 	live.done(c.name, r)
 	if text := s.says.complaint(); text != "" {
 		live.note(sc.Name + ", " + c.name + ": " + text)
 	}
 	return r, nil
+}
+
+// newRun draws up what the clients have seen.
+func newRun(c contender, sc spike.Scenario, rec *spike.Record, stats spike.BackendStats) *run {
+	r := &run{Seed: sc.Load.Seed, Figures: spike.Analyze(rec, sc, stats), Timeline: spike.Timeline(rec, 0), Shares: sharesOf(rec)}
+	r.Figures.Contender = c.name
+	return r
 }
 
 func medianOf(runs []run) spike.Figures {

@@ -189,7 +189,7 @@ func BenchmarkScreen(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s.begin(o.scenarios[0], contenders)
+	s.begin(o.trials[0].first, contenders)
 	for b.Loop() {
 		s.update(bareName, at(5*time.Second, 100), halfServed(10))
 	}

@@ -77,30 +77,8 @@ func capacityLine(sc spike.Scenario) plotter.XYs {
 	const step = 100 * time.Millisecond
 	var xys plotter.XYs
 	for at := time.Duration(0); at < sc.Load.Duration; at += step {
-		c := capacityAt(sc, at)
+		c := sc.CapacityAt(at)
 		xys = append(xys, plotter.XY{X: at.Seconds(), Y: c}, plotter.XY{X: (at + step).Seconds(), Y: c})
 	}
 	return xys
-}
-
-func capacityAt(sc spike.Scenario, at time.Duration) float64 {
-	c, slots := sc.Backend.Capacity(), float64(sc.Backend.Slots)
-	lost := 0.0
-	for _, f := range sc.Faults {
-		if at < f.At || at >= f.At+f.For {
-			continue
-		}
-		switch f.Kind {
-		case spike.FaultSlow:
-			c /= f.Value
-		case spike.FaultCapacity:
-			lost += f.Value
-		case spike.FaultErrors:
-			c *= 1 - f.Value
-		case spike.FaultHang:
-			return 0
-		case spike.FaultLatency: // costs time, not capacity
-		}
-	}
-	return c * max(0, slots-lost) / slots
 }

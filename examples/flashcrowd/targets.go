@@ -10,18 +10,22 @@ import (
 
 // target is one promise: a figure of a contender in a scenario, and its bound.
 type target struct {
+	// backend is the trial's; "" is the one of the command line.
+	backend  string
 	scenario string
 	metric   metric
 	is       relation
 	bound    float64
 	// of names another contender of the same scenario and seeds whose figure the
-	// bound is a multiple of (times) or a number of points below (pointsBelow).
+	// bound is a multiple of (times), or a number of points below or above it.
 	of  string
 	how comparison
 	// short replaces bound in the single run of -short: no median takes the luck
 	// out, and with two thirds of the requests there is more of it (of journeys
 	// some ten to twenty finish at ten times the capacity). 0 is: the same.
 	short float64
+	// each: the bound is one for every single run, not for the median.
+	each bool
 	// who is the contender; "" is seawall. Targets of others are about the
 	// world: if it does not collapse, or nobody could have saved it, then all
 	// the other figures say nothing.
@@ -44,6 +48,7 @@ const (
 	absolute comparison = iota
 	times
 	pointsBelow
+	pointsAbove
 )
 
 // metric is a figure by its name in the report.
@@ -66,8 +71,13 @@ var (
 	wasted        = metric{"wasted work", percent, func(f *spike.Figures) spike.Number { return f.Wasted }}
 	before        = metric{"success before the spike", percent, func(f *spike.Figures) spike.Number { return f.Before }}
 	after         = metric{"success afterwards", percent, func(f *spike.Figures) spike.Number { return f.After }}
-	settled       = metric{"settled after", seconds, func(f *spike.Figures) spike.Number { return f.Settle }}
-	recovered     = metric{"recovered after", seconds, func(f *spike.Figures) spike.Number { return f.Recover }}
+	// The honest are all but the abusers.
+	honest         = metric{"success of the honest", percent, func(f *spike.Figures) spike.Number { return f.Honest }}
+	honestCritical = metric{"Critical of the honest", percent, func(f *spike.Figures) spike.Number { return f.HonestCritical }}
+	value          = metric{"value", points, func(f *spike.Figures) spike.Number { return f.Value }}
+	found          = metric{"lost slots found after", seconds, func(f *spike.Figures) spike.Number { return f.Found }}
+	settled        = metric{"settled after", seconds, func(f *spike.Figures) spike.Number { return f.Settle }}
+	recovered      = metric{"recovered after", seconds, func(f *spike.Figures) spike.Number { return f.Recover }}
 )
 
 // targets are what seawall promises, for 24 slots of 80 ms (log-normal, sigma
@@ -159,7 +169,11 @@ func (t target) world() bool { return t.contender() != seawallName }
 
 // name is how the target is called when it is missed.
 func (t target) name() string {
-	return fmt.Sprintf("%s: %s of %s", t.scenario, t.metric.name, t.contender())
+	metric := t.metric.name
+	if t.each {
+		metric += ", any run,"
+	}
+	return fmt.Sprintf("%s: %s of %s", nameOn(t.backend, t.scenario), metric, t.contender())
 }
 
 // number is the bound that is in force.
@@ -180,6 +194,8 @@ func (t target) limit(short bool, other *spike.Figures) spike.Number {
 		return spike.None
 	case t.how == times:
 		return t.metric.of(other) * n
+	case t.how == pointsAbove:
+		return t.metric.of(other) + n
 	default:
 		return t.metric.of(other) - n
 	}
@@ -193,6 +209,8 @@ func (t target) promise(short bool) string {
 		return fmt.Sprintf("%v %.4g x that of %s", t.is, n, t.of)
 	case pointsBelow:
 		return fmt.Sprintf("%v that of %s - %.4g points", t.is, t.of, 100*n)
+	case pointsAbove:
+		return fmt.Sprintf("%v that of %s + %.4g points", t.is, t.of, 100*n)
 	default:
 		return fmt.Sprintf("%v %s", t.is, t.metric.text(n))
 	}

@@ -43,6 +43,9 @@ func whole(v float64) string { return strconv.FormatFloat(100*v, 'f', 0, 64) + "
 func factor(v float64) string  { return strconv.FormatFloat(v, 'f', 2, 64) + "x" }
 func seconds(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) + " s" }
 
+func points(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) + " points" }
+func ratio(v float64) string  { return strconv.FormatFloat(v, 'f', 3, 64) + "x" }
+
 // thousands writes 2790.4 as 2,790.
 func thousands(v float64) string {
 	digits := strconv.FormatFloat(math.Abs(v), 'f', 0, 64)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package promobserver_test
+
+const raceEnabled = false
