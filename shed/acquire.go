@@ -50,8 +50,8 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 	var r rank
 	if c.User == 0 {
 		r = rankOfNobody(c.Priority)
-	} else if r = g.epochs.rankOf(c.Priority, c.User); g.favours != nil && g.favours.has(c.User, g.second) {
-		r = r.ahead()
+	} else if r = g.epochs.rankOf(c.Priority, c.User); g.favours != nil {
+		r = g.place(r, c)
 	}
 	level := r.level()
 	below := level >= g.floor
@@ -83,6 +83,9 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 			}
 		}
 		sh.met.Add(uint64(s.n.Load())<<countBits | 1)
+		if g.shares != nil {
+			g.weigh(c, uint32(seats))
+		}
 	}
 	if below {
 		if g.plain {
@@ -104,6 +107,40 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 		}
 	}
 	return s.full(ctx, g, c, r, seq, t, how)
+}
+
+// place is where in a full house a request stands: not by chance alone, but
+// also by what its user and tenant have had and have asked for.
+func (g *gate) place(r rank, c *seawall.Class) rank {
+	if c.Tenant != 0 && g.shares != nil && r.cohort() >= g.shares.keep(c.Tenant) {
+		return r.behind()
+	}
+	switch g.favours.standing(c.User, g.second) {
+	case ahead:
+		return r.ahead()
+	case behind:
+		return r.behind()
+	case lower:
+		if r.class() == 0 {
+			r += 1 << 32
+		}
+		return r.behind()
+	default:
+		return r
+	}
+}
+
+// weigh counts a sampled request for its user and tenant.
+func (g *gate) weigh(c *seawall.Class, seats uint32) {
+	n := seats * (g.mask + 1)
+	if c.User != 0 {
+		if over, far := g.shares.user(c.User, n, g.second); g.favours != nil {
+			g.favours.weigh(c.User, g.second, over, far)
+		}
+	}
+	if c.Tenant != 0 {
+		g.shares.tenant(c.Tenant, n)
+	}
 }
 
 // admitted is the rest of an admission that somebody is told of, that Close may
@@ -201,7 +238,7 @@ func (s *Shedder) free(seats int64) {
 	switch {
 	case g.closed:
 		s.signalIdle()
-	case 2*n < g.limit && g.floor < allLevels:
+	case g.floor < allLevels && 2*n < g.limit && !g.firm:
 		lifted := *g
 		lifted.floor = allLevels
 		s.gate.CompareAndSwap(g, &lifted) // or a tick has just decided anew

@@ -30,6 +30,11 @@ type Config struct {
 	// MinLimit and MaxLimit bound the limit, in seats: requests in flight, each
 	// as often as its Class.Cost. Defaults 4 and 10,000.
 	MinLimit, MaxLimit int
+	// RunQueue is how many goroutines may wait for each processor, over a tick
+	// or two, before requests are refused for that: a server that computes is
+	// full when its processors are, which neither latencies nor the number inside
+	// tell. Default 8. Off does not look.
+	RunQueue int
 	// SlowStart is for instances that start with cold caches: for that long after
 	// the first request the limit's maximum rises evenly from MinLimit to 64.
 	// Default Off: it is 64 from the first request on.
@@ -57,9 +62,9 @@ type Config struct {
 	patient bool // Budget was not given
 }
 
-// patience is how many times what its work usually takes a client waits who
+// patienceFactor is how many times what its work usually takes a client waits who
 // has not said for how long.
-const patience = 10
+const patienceFactor = 10
 
 const minSticky = 30 * time.Second
 
@@ -97,6 +102,14 @@ func (c Config) resolve() (Config, error) {
 	}
 	if c.Sticky < minSticky {
 		return c, fmt.Errorf("seawall/shed: Sticky must be at least %v, the longest Retry-After (got %v)", minSticky, c.Sticky)
+	}
+	switch {
+	case c.RunQueue == 0:
+		c.RunQueue = 8
+	case c.RunQueue == seawall.Off:
+		c.RunQueue = 0
+	case c.RunQueue < 0 || c.RunQueue > 1_000_000:
+		return c, fmt.Errorf("seawall/shed: RunQueue must be positive and at most 1000000 (got %d)", c.RunQueue)
 	}
 	if c.MinLimit == 0 {
 		c.MinLimit = 4

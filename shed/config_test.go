@@ -68,7 +68,7 @@ func TestConfigAcceptsWhatIsRight(t *testing.T) {
 
 // A limit that starts below, or above, what the bounds allow is in them at once.
 func TestConfigBoundsTheFirstLimit(t *testing.T) {
-	for _, c := range []struct{ min, max, want int }{{0, 0, 64}, {100, 0, 100}, {0, 10, 10}, {7, 7, 7}} {
+	for _, c := range []struct{ min, max, want int }{{0, 0, shed.FirstLimit}, {100, 0, 100}, {0, 10, 10}, {7, 7, 7}} {
 		s := start(t, shed.Config{MinLimit: c.min, MaxLimit: c.max})
 		if st := s.Stats(); st.Limit != c.want {
 			t.Errorf("between %d and %d the limit starts at %d, want %d", c.min, c.max, st.Limit, c.want)

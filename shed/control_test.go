@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,7 +34,7 @@ func TestControls(t *testing.T) {
 			t.Errorf("controls are %+v", s.Controls())
 		}
 		limit, dry := control(t, s, "limit"), control(t, s, "dry_run")
-		if limit.Value != "64" || limit.Overridden || !limit.Until.IsZero() || limit.Help == "" || limit.Options != nil {
+		if limit.Value != strconv.Itoa(shed.FirstLimit) || limit.Overridden || !limit.Until.IsZero() || limit.Help == "" || limit.Options != nil {
 			t.Errorf("%+v", limit)
 		}
 		if dry.Value != "off" || dry.Overridden || dry.Help == "" || !slices.Equal(dry.Options, []string{"on", "off"}) {
@@ -124,8 +125,8 @@ func TestOverrideTakenBack(t *testing.T) {
 		}
 		override(t, s, "limit", "", 0)
 		override(t, s, "dry_run", "", time.Hour) // For means nothing to nothing
-		if st := s.Stats(); st.Limit != 64 || !st.DryRun {
-			t.Errorf("limit %d, dry run %v; want 64 and true, as before", st.Limit, st.DryRun)
+		if st := s.Stats(); st.Limit != shed.FirstLimit || !st.DryRun {
+			t.Errorf("limit %d, dry run %v; want %d and true, as before", st.Limit, st.DryRun, shed.FirstLimit)
 		}
 		for _, c := range s.Controls() {
 			if c.Overridden || !c.Until.IsZero() || c.By+c.Why != "" {

@@ -207,7 +207,7 @@ func ExampleShedder_Stats() {
 	}
 	permit.Release()
 	// Output:
-	// open, 1 of 64 inside, nobody refused: true
+	// open, 1 of 32 inside, nobody refused: true
 	// critical 1 0
 	// normal 0 0
 	// sheddable 0 0
@@ -299,7 +299,7 @@ func ExampleShedder_Snapshot() {
 	}
 	// Output:
 	// shed front open
-	// limit 64
+	// limit 32
 	// in_flight 0
 	// waiting 0
 	// shadow 0
@@ -318,7 +318,7 @@ func ExampleShedder_Controls() {
 		fmt.Println(c.Name, c.Value, c.Overridden)
 	}
 	// Output:
-	// limit 64 false
+	// limit 32 false
 	// dry_run off false
 }
 

@@ -35,9 +35,53 @@ func favourAlive(e, tag, second uint32) bool {
 
 // has reports whether the user goes first.
 func (f *favours) has(user seawall.ID, second uint32) bool {
+	return f.standing(user, second) == ahead
+}
+
+// standing is where in its priority a user's next request goes.
+type standing uint8
+
+const (
+	inOrder standing = iota
+	ahead            // has been let in a moment ago
+	behind           // asks for more than its share
+	lower            // and for far more: its Critical requests, too
+)
+
+func (f *favours) standing(user seawall.ID, second uint32) standing {
 	entry, tag := f.of(user)
 	e := entry.Load()
-	return e&0xff > 0 && favourAlive(e, tag, second) // mostly there is none
+	switch left := e & 0xff; {
+	case left == 0 || !favourAlive(e, tag, second): // mostly there is none
+		return inOrder
+	case left >= isBehind:
+		return behind + standing(left-isBehind)
+	default:
+		return ahead
+	}
+}
+
+// What takes the place of a favour's count for who is over the share.
+const (
+	isBehind = 254
+	isLower  = 255
+)
+
+// weigh records whether a user is over the share.
+func (f *favours) weigh(user seawall.ID, second uint32, over, far bool) {
+	entry, tag := f.of(user)
+	e := entry.Load()
+	alive := favourAlive(e, tag, second)
+	switch {
+	case over:
+		to := uint32(isBehind)
+		if far {
+			to = isLower
+		}
+		entry.Store(tag | second&1023<<8 | to)
+	case alive && e&0xff >= isBehind:
+		entry.CompareAndSwap(e, 0)
+	}
 }
 
 // admitted uses one up, or gives the first ones. Two requests of one user at
@@ -45,8 +89,9 @@ func (f *favours) has(user seawall.ID, second uint32) bool {
 func (f *favours) admitted(user seawall.ID, second uint32) {
 	entry, tag := f.of(user)
 	e := entry.Load()
-	switch {
-	case !favourAlive(e, tag, second):
+	switch alive := favourAlive(e, tag, second); {
+	case alive && e&0xff >= isBehind: // none for those
+	case !alive:
 		entry.CompareAndSwap(e, tag|second&1023<<8|favourCount)
 	case e&0xff > 0:
 		entry.CompareAndSwap(e, e-1)
@@ -55,3 +100,6 @@ func (f *favours) admitted(user seawall.ID, second uint32) {
 
 // ahead moves a rank into the first 4 of the 128 cohorts of its class.
 func (r rank) ahead() rank { return r&^0xffffffff | r&0xffffffff>>5 }
+
+// behind moves a rank into the last 4 cohorts of its class.
+func (r rank) behind() rank { return r&^0xffffffff | 0xf8000000 | r&0xffffffff>>5 }

@@ -7,7 +7,7 @@ import "math"
 // capacity; it only keeps the wait queue short.
 type door struct {
 	floor  int     // first level refused; allLevels is none
-	volume float64 // arrivals per second
+	volume float64 // seats asked for per second
 	trim   float64 // 0..1: how much more to let through than is served
 	shape  [levels]float32
 }
@@ -16,11 +16,12 @@ type door struct {
 // that a free seat always finds somebody who wants it.
 const margin = 0.15
 
-func (d door) step(w *window, sat saturation, limit float64) door {
-	rate := w.arrivals / w.dt
+func (d door) step(w *window, sat saturation, limit, most float64) door {
+	seats := w.arrivals + max(w.extra, -w.arrivals)
+	rate := seats / w.dt
 	// A jump that chance does not explain is followed at once; otherwise the
 	// volume would lag behind a step by three ticks.
-	if expected := d.volume * w.dt; math.Abs(w.arrivals-expected) > 3*math.Sqrt(max(w.arrivals, expected)) {
+	if expected := d.volume * w.dt; math.Abs(seats-expected) > 3*math.Sqrt(max(seats, expected)) {
 		d.volume = rate
 	} else {
 		d.volume += 0.3 * (rate - d.volume)
@@ -30,6 +31,9 @@ func (d door) step(w *window, sat saturation, limit float64) door {
 		d.shape[i] = d.shape[i]*keep + w.offered[i]
 	}
 	d.floor = allLevels
+	if most > 0 && d.volume > most {
+		d.floor = d.levelFor(most / d.volume)
+	}
 	if !sat.now {
 		d.trim = 0
 		return d
@@ -46,7 +50,7 @@ func (d door) step(w *window, sat saturation, limit float64) door {
 	// the floor would follow X down.
 	pass := sat.x * clamp(limit/max(w.nMean, 1), 1, 2) * (1 + margin + d.trim)
 	if d.volume > pass {
-		d.floor = d.levelFor(pass / d.volume)
+		d.floor = min(d.floor, d.levelFor(pass/d.volume))
 	}
 	return d
 }

@@ -37,6 +37,8 @@ type window struct {
 	n        float64 // number inside now
 	waiting  float64 // requests in the wait queue now
 
+	runnable float64 // goroutines that wait for a processor, for each of those
+
 	samples float64 // completions sampled
 	sumR    float64 // their latencies, in seconds
 
@@ -53,6 +55,7 @@ type sample struct{ n, sum, squares float64 }
 type bounds struct {
 	min, max float64
 	budget   float64 // seconds
+	queue    float64 // run queue per processor from which on that is what is short; 0: never
 	pinned   float64 // > 0: the operator's limit
 	fresh    bool    // the maximum is, or was until now, that of a slow start
 }
@@ -64,6 +67,7 @@ type state struct {
 	sat  saturation
 	hunt hunt
 	door door
+	cpu  processors
 
 	phase phase
 	limit float64
@@ -142,7 +146,8 @@ func step(s state, w *window, b bounds) state {
 	if b.pinned > 0 || s.limit >= b.max {
 		s.held = s.limit
 	}
-	s.door = s.door.step(w, s.sat, s.limit)
+	s.cpu = s.cpu.step(w, s.door.volume, b.queue)
+	s.door = s.door.step(w, s.sat, s.limit, s.cpu.rate)
 	return s
 }
 
@@ -166,11 +171,11 @@ func (c *calmness) fits() float64 { return max(1.2*c.n, min(c.peak, 1.6*c.n)) }
 // calmness remembers what traffic was like while there was no overload.
 type calmness struct {
 	now   bool
-	n     float64 // mean number inside
-	peak  float64 // largest
+	n     float64    // mean number inside
+	peak  float64    // largest
 	maybe [2]float64 // largest of the last two ticks
-	known float64 // seconds of calm ever
-	nSlow float64 // mean of 2 s, whenever not saturated
+	known float64    // seconds of calm ever
+	nSlow float64    // mean of 2 s, whenever not saturated
 
 	// exponential sums over 0.2 s
 	samples, sumR, done, area float64
@@ -225,11 +230,11 @@ type saturation struct {
 	since float64 // seconds since the episode began
 	quiet float64 // seconds since the last saturated tick
 
-	x     float64 // completions per second, decayed
-	count float64 // completions behind x
-	time  float64 // decayed seconds behind x
-	nMean float64
-	xNow  float64 // completions per second, over one second
+	x      float64 // completions per second, decayed
+	count  float64 // completions behind x
+	time   float64 // decayed seconds behind x
+	nMean  float64
+	xNow   float64 // completions per second, over one second
 	recent float64 // over 0.2 s
 }
 

@@ -38,7 +38,7 @@ type test struct {
 	there    bool    // and those inside are as many
 	factor   float64 // between the two, above 1
 	switchAt float64
-	from     float64 // the counting of this phase begins
+	from     float64    // the counting of this phase begins
 	count    [2]float64 // completions without and with
 	time     [2]float64
 }

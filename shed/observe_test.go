@@ -103,7 +103,7 @@ func TestObserverIsToldOfStatesAndLimits(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		states, limits := rec.changes()
-		state, limit := "open", 64.0
+		state, limit := "open", float64(shed.FirstLimit)
 		seen := []string{state}
 		for _, c := range states {
 			if c.From != state || c.To == c.From || c.Component != "shed" || c.Name != "front" || c.Cause == "" {
@@ -153,7 +153,7 @@ func TestObserverIsToldOfLimitsThatAreSet(t *testing.T) {
 		for _, l := range limits {
 			moves = append(moves, [2]float64{l.From, l.To})
 		}
-		if want := [][2]float64{{64, 5}, {5, 3}, {3, 100}}; !slices.Equal(moves, want) {
+		if want := [][2]float64{{shed.FirstLimit, 5}, {5, 3}, {3, 100}}; !slices.Equal(moves, want) {
 			t.Errorf("limits moved %v, want %v", moves, want)
 		}
 		shut(t, s)

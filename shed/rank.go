@@ -27,6 +27,9 @@ const (
 
 func (r rank) level() uint32 { return uint32(r >> (32 - cohortBits)) }
 
+// cohort is the upper 7 bits of the hash.
+func (r rank) cohort() uint32 { return uint32(r) >> (32 - cohortBits) }
+
 // class is 0 for Critical to 3 for Background.
 func (r rank) class() uint32 { return uint32(r >> 32) }
 

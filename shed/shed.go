@@ -43,8 +43,10 @@ type Shedder struct {
 	share     float64 // of arrivals refused, over about a second
 	refused   uint64  // at the last tick
 	overrides overrides
+	runs      runQueue
 	ramp      slowStart
 	favours   *favours
+	shares    *shares
 	marks     [seawall.NumPriorities]marks
 	closed    bool
 
@@ -67,11 +69,13 @@ type gate struct {
 	tick             uint32
 	retry            uint32 // Retry-After is 1 to retry seconds
 	dry, closed      bool
+	firm             bool   // the floor is there although seats are free: processors are short
 	plain            bool   // an answer is all there is to give: no Observer, no dry run, not closed
 	salt             uint32 // of the dice for refusals
 	refusals         [spreads]*seawall.Rejection
 	epochs           epochs
 	favours          *favours // nil while nobody is refused
+	shares           *shares  // nil before the first traffic
 	second           uint32
 	cfg              *Config
 	says             *rejections
@@ -91,6 +95,7 @@ func New(cfg Config) (*Shedder, error) {
 		base:   time.Now(),
 		shards: newShards(),
 		idle:   make(chan struct{}),
+		runs:   newRunQueue(),
 	}
 	s.ramp = s.ramp.step(resolved.SlowStart, resolved.MinLimit, 0, 0)
 	s.state = newState(s.bounds(&resolved))
@@ -187,11 +192,12 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 	} else {
 		g.says = newRejections(cfg.Name)
 	}
-	if s.state.sat.now {
+	g.shares, g.second = s.shares, uint32(now/int64(time.Second))
+	if s.state.sat.now || s.state.cpu.rate > 0 {
 		if s.favours == nil {
 			s.favours = new(favours)
 		}
-		g.favours, g.second = s.favours, uint32(now/int64(time.Second))
+		g.favours = s.favours
 	}
 	if v, ok := s.overrides.dryRun(); ok {
 		g.dry = v
@@ -202,6 +208,7 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 	if s.state.base.usable() {
 		g.expect = time.Duration(s.state.base.mean * float64(time.Second))
 	}
+	g.firm = s.state.cpu.rate > 0
 	g.plain = !g.dry && !g.closed && cfg.Observer == nil
 	g.salt = uint32(mix(uint64(g.tick)))
 	g.refusals = g.says.spread(g.retry)
@@ -211,10 +218,10 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 func (s *Shedder) bounds(cfg *Config) bounds {
 	b := bounds{
 		min: float64(cfg.MinLimit), max: float64(cfg.MaxLimit),
-		budget: cfg.Budget.Seconds(), pinned: s.overrides.limit(),
+		budget: cfg.Budget.Seconds(), pinned: s.overrides.limit(), queue: float64(cfg.RunQueue),
 	}
 	if cfg.patient {
-		b.budget = clamp(patience*s.state.usual, b.budget, 60)
+		b.budget = clamp(patienceFactor*s.state.usual, b.budget, 60)
 	}
 	return s.ramp.cap(b)
 }

@@ -39,10 +39,10 @@ func TestAdmitsUpToTheLimit(t *testing.T) {
 func TestStartsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, shed.Config{})
-		for _, p := range fill(t, s, 64) {
+		for _, p := range fill(t, s, shed.FirstLimit) {
 			p.Release()
 		}
-		if st := s.Stats(); st.State != "open" || st.Priorities[1].Admitted != 64 {
+		if st := s.Stats(); st.State != "open" || st.Priorities[1].Admitted != shed.FirstLimit {
 			t.Errorf("state %s, %+v", st.State, st.Priorities[1])
 		}
 		shut(t, s)

@@ -11,10 +11,17 @@ import (
 	"github.com/seawall-go/seawall/spike"
 )
 
+// routeNames are the routes of a bimodal backend.
+var routeNames = [...]string{"fast", "slow"}
+
 // guard is the Shedder as a contender without HTTP: what Middleware does.
 func guard(s *shed.Shedder) spike.Guard {
 	return func(ctx context.Context, r *spike.Request) (func(), error) {
-		p, err := s.Acquire(ctx, seawall.Class{Priority: r.Priority, User: seawall.ID(r.User)})
+		c := seawall.Class{Priority: r.Priority, User: seawall.ID(r.User)}
+		if r.Routes > 0 {
+			c.Route = routeNames[r.Route]
+		}
+		p, err := s.Acquire(ctx, c)
 		if err != nil {
 			return nil, err
 		}

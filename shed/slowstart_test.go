@@ -13,7 +13,7 @@ import (
 // the law finds what it finds without one.
 func TestSlowStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const lasts = 6 * time.Second
+		const lasts, rise = 6 * time.Second, shed.FirstLimit - 4
 		s, without := start(t, shed.Config{SlowStart: lasts}), start(t, shed.Config{})
 		if l := s.Stats().Limit; l != 4 {
 			t.Errorf("the limit begins at %d, want 4", l)
@@ -34,8 +34,8 @@ func TestSlowStart(t *testing.T) {
 				case <-time.After(40 * time.Millisecond):
 				}
 				if since := time.Since(began); since < lasts {
-					most := 4 + 60*since.Seconds()/lasts.Seconds() + 1
-					least := 0.9 * (4 + 60*(since-100*time.Millisecond).Seconds()/lasts.Seconds()) // two ticks behind
+					most := 4 + rise*since.Seconds()/lasts.Seconds() + 1
+					least := 0.9 * (4 + rise*(since-100*time.Millisecond).Seconds()/lasts.Seconds()) // two ticks behind
 					st := s.Stats()
 					if n := float64(st.InFlight); n > most || since > time.Second && n < least-2 {
 						t.Errorf("after %v %v are inside, want about %v of %d", since, n, most, st.Limit)
@@ -70,7 +70,7 @@ func TestSlowStartInCalm(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 			p.Release()
 		}
-		if l := s.Stats().Limit; l < 32 {
+		if l := s.Stats().Limit; l < shed.FirstLimit-1 {
 			t.Errorf("the limit is %d", l)
 		}
 		shut(t, s)
@@ -83,8 +83,8 @@ func TestSlowStartConfig(t *testing.T) {
 			cfg  shed.Config
 			want int
 		}{
-			{shed.Config{}, 64},
-			{shed.Config{SlowStart: seawall.Off}, 64},
+			{shed.Config{}, shed.FirstLimit},
+			{shed.Config{SlowStart: seawall.Off}, shed.FirstLimit},
 			{shed.Config{SlowStart: time.Minute}, 4},
 			{shed.Config{SlowStart: time.Minute, MinLimit: 20}, 20},
 			{shed.Config{SlowStart: time.Minute, MinLimit: 100}, 100},

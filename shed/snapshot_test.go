@@ -326,7 +326,7 @@ func TestStatsOfAnIdleOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, shed.Config{})
 		st := s.Stats()
-		if st.State != "open" || st.Limit != 64 || st.Floor != "" || st.Probing || st.Slower || st.DryRun || st.InFlight+st.Waiting+st.Shadow != 0 {
+		if st.State != "open" || st.Limit != shed.FirstLimit || st.Floor != "" || st.Probing || st.Slower || st.DryRun || st.InFlight+st.Waiting+st.Shadow != 0 {
 			t.Errorf("%+v", st)
 		}
 		time.Sleep(24 * time.Hour)

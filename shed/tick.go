@@ -33,6 +33,7 @@ func (s *Shedder) tick(ctx context.Context, now int64) {
 	s.collect(now)
 	s.ramp = s.ramp.step(cfg.SlowStart, cfg.MinLimit, now, s.win.arrivals)
 	s.state = step(s.state, &s.win, s.bounds(cfg))
+	s.weigh()
 	s.number++
 	slotNow := s.number % ringSlots
 	for i := range s.shards {
@@ -107,6 +108,9 @@ func (s *Shedder) collect(now int64) {
 	w.nMax = max(w.nMax, n)
 	w.n = n
 	w.samples, w.sumR = float64(returned), float64(units)*unit
+	if w.arrivals > 0 && s.gate.Load().cfg.RunQueue > 0 {
+		w.runnable = s.runs.read()
+	}
 	s.collectCohorts(now)
 	s.countRefusals(w)
 }
@@ -206,4 +210,19 @@ func (s *Shedder) sum(i uint32) (c cohortSum) {
 		c.early += float64(r.early.Load())
 	}
 	return c
+}
+
+// weigh keeps the shares of users and tenants up to date.
+func (s *Shedder) weigh() {
+	if s.shares == nil {
+		if s.win.arrivals == 0 {
+			return
+		}
+		s.shares = new(shares)
+	}
+	pass := 1.0
+	if sat := &s.state.sat; sat.now && sat.x > 0 && s.state.door.volume > 0 {
+		pass = min(1, sat.x/s.state.door.volume)
+	}
+	s.shares.step(s.win.now, pass)
 }

@@ -140,18 +140,15 @@ func TestRunChildWithALongProfile(t *testing.T) {
 func TestRunChildIsKilled(t *testing.T) {
 	gone := make(chan struct{})
 	var once sync.Once
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
 	srv := server(t, func(_ http.ResponseWriter, r *http.Request) {
+		cancel(why)
 		<-r.Context().Done()
 		once.Do(func() { close(gone) })
 	})
-	why := errors.New("enough")
-	ctx, cancel := context.WithCancelCause(t.Context())
 	l := Load{Profile: Steady(100), Duration: time.Hour, Timeout: time.Hour}
-	rec, err := RunChild(ctx, l, srv.URL, func(p Progress) {
-		if p.InFlight > 0 {
-			cancel(why)
-		}
-	})
+	rec, err := RunChild(ctx, l, srv.URL, nil)
 	if err != why || rec != nil {
 		t.Errorf("got %v, %v", rec, err)
 	}

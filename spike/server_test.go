@@ -198,6 +198,9 @@ func TestServerIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
+	for err == nil { // until it serves no more
+		_, err = get(t, s.URL())
+	}
 	if _, err := s.Close(t.Context()); err == nil || s.cmd.ProcessState == nil {
 		t.Errorf("got %v, %v", err, s.cmd.ProcessState)
 	}

@@ -1,0 +1,182 @@
+package shed
+
+import (
+	"math"
+	"sync/atomic"
+
+	"github.com/seawall-go/seawall"
+)
+
+// Within a priority nobody should have much more than others have. How much a
+// user asks for is counted, refused or not, in a sketch: two rows of counters,
+// a user in one cell of each, of which the smaller one counts (Estan and
+// Varghese, 2002: conservative update). All are halved every ten seconds.
+
+const (
+	shareCells  = 1 << 14
+	shareShift  = 64 - 14
+	tenantCells = 1 << 10
+	tenantShift = 64 - 10
+	shareHalf   = 20.0 // seconds
+	// A user who has asked at least overCount times lately, and overFactor
+	// times as often as users do on average, is over the share: six are a
+	// journey and a look around.
+	overCount  = 11
+	overFactor = 2
+	newSecond  = 4
+	farFactor  = 3
+)
+
+// shares takes 136 KiB, made at the first tick with traffic.
+type shares struct {
+	users   [2][shareCells]atomic.Uint32
+	tenants [2][tenantCells]atomic.Uint32
+	keeps   [2][tenantCells]atomic.Uint32 // of 128 cohorts of a tenant's users, those within its share
+
+	over    atomic.Uint32 // how many are too many
+	halved  float64       // when that was, in seconds
+	weighed float64       // when the tenants' shares were computed
+	limited bool          // some tenant is over its share
+}
+
+// cells are where an ID is counted.
+func cells(id seawall.ID, shift uint) (a, b uint64) {
+	h := uint64(id) * 0x9e3779b97f4a7c15
+	return h >> shift, mix(uint64(id)) >> shift
+}
+
+// user counts n requests, and reports whether the user is over the share, and
+// whether that goes for Critical requests, too.
+func (s *shares) user(id seawall.ID, n, second uint32) (over, far bool) {
+	a, b := cells(id, shareShift)
+	v := bump(&s.users[0][a], &s.users[1][b], n, second)
+	limit := s.over.Load()
+	return v > limit, v > uint32(farFactor*float64(limit))
+}
+
+// bump raises the smaller of two counters, or both, and returns it. A counter
+// keeps in its lower 8 bits when it was last raised: the first request of a
+// second weighs as much as newSecond others.
+func bump(a, b *atomic.Uint32, n, second uint32) uint32 {
+	va, vb := a.Load(), b.Load()
+	least := va
+	if vb>>8 < va>>8 {
+		least = vb
+	}
+	if least&0xff != second&0xff {
+		n *= newSecond
+	}
+	v := min(least>>8+n, 1<<24-1)
+	if va>>8 <= v {
+		a.Store(v<<8 | second&0xff) // a lost race costs a few counts
+	}
+	if vb>>8 <= v {
+		b.Store(v<<8 | second&0xff)
+	}
+	return v
+}
+
+// tenant counts n requests.
+func (s *shares) tenant(id seawall.ID, n uint32) {
+	a, b := cells(id, tenantShift)
+	bump(&s.tenants[0][a], &s.tenants[1][b], n, 0)
+}
+
+// keep is how many cohorts of the tenant's users are within its share.
+func (s *shares) keep(id seawall.ID) uint32 {
+	a, b := cells(id, tenantShift)
+	return max(s.keeps[0][a].Load(), s.keeps[1][b].Load())
+}
+
+// step brings the thresholds up to date; pass is the share of the arrivals for
+// which there is room, 1 outside of saturation.
+func (s *shares) step(now, pass float64) {
+	if now-s.halved >= shareHalf {
+		if s.halved > 0 {
+			s.halve()
+		}
+		s.halved = now
+	}
+	if now-s.weighed < 0.25 {
+		return
+	}
+	s.weighed = now
+	total, used := 0.0, 0
+	for i := range s.users[0] {
+		if v := s.users[0][i].Load() >> 8; v > 0 {
+			total += float64(v)
+			used++
+		}
+	}
+	// Distinct users from used cells: linear counting (Whang and others, 1990).
+	distinct := -shareCells * math.Log(max(1-float64(used)/shareCells, 1.0/shareCells))
+	mean := total / max(distinct, 1)
+	s.over.Store(uint32(max(overCount, overFactor*mean) + total/shareCells))
+	s.weighTenants(pass)
+}
+
+func (s *shares) halve() {
+	for row := range s.users {
+		for i := range s.users[row] {
+			halve(&s.users[row][i])
+		}
+		for i := range s.tenants[row] {
+			halve(&s.tenants[row][i])
+		}
+	}
+}
+
+func halve(c *atomic.Uint32) {
+	if v := c.Load(); v > 0 {
+		c.Store(v>>9<<8 | v&0xff)
+	}
+}
+
+// weighTenants computes the max-min fair share: the f for which the sum of
+// min(use, f) is what there is room for. Who uses less keeps all.
+func (s *shares) weighTenants(pass float64) {
+	s.limited = false
+	for row := range s.tenants {
+		total, n := 0.0, 0
+		for i := range s.tenants[row] {
+			if v := float64(s.tenants[row][i].Load() >> 8); v > 0 {
+				total += v
+				n++
+			}
+		}
+		fair := math.Inf(1)
+		if pass < 1 && n > 1 {
+			fair = s.fair(row, pass*total, n)
+			s.limited = true
+		}
+		for i := range s.tenants[row] {
+			v := float64(s.tenants[row][i].Load() >> 8)
+			s.keeps[row][i].Store(uint32(cohorts * min(1, fair/max(v, 1))))
+		}
+	}
+}
+
+// fair finds f by repetition: those below the present share leave the rest of
+// theirs to the others. It has settled when none is below any more.
+func (s *shares) fair(row int, room float64, n int) float64 {
+	f := room / float64(n)
+	for range 32 {
+		below, large := 0.0, 0
+		for i := range s.tenants[row] {
+			if v := float64(s.tenants[row][i].Load() >> 8); v > f {
+				large++
+			} else {
+				below += v
+			}
+		}
+		if large == 0 {
+			return math.Inf(1)
+		}
+		next := (room - below) / float64(large)
+		if next <= f*1.001 {
+			break
+		}
+		f = next
+	}
+	return f
+}
