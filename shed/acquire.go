@@ -83,6 +83,9 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 			}
 		}
 		sh.met.Add(uint64(s.n.Load())<<countBits | 1)
+		if g.cfg.RunQueue > 0 {
+			s.runs.poll(t.start)
+		}
 		if g.shares != nil {
 			g.weigh(c, uint32(seats))
 		}

@@ -37,7 +37,8 @@ type window struct {
 	n        float64 // number inside now
 	waiting  float64 // requests in the wait queue now
 
-	runnable float64 // goroutines that wait for a processor, for each of those
+	runnable      float64 // goroutines that wait for a processor, for each of those: mean
+	runnableLeast float64 // and least
 
 	samples float64 // completions sampled
 	sumR    float64 // their latencies, in seconds

@@ -95,7 +95,6 @@ func New(cfg Config) (*Shedder, error) {
 		base:   time.Now(),
 		shards: newShards(),
 		idle:   make(chan struct{}),
-		runs:   newRunQueue(),
 	}
 	s.ramp = s.ramp.step(resolved.SlowStart, resolved.MinLimit, 0, 0)
 	s.state = newState(s.bounds(&resolved))

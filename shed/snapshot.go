@@ -70,6 +70,10 @@ type Stats struct {
 	// the arrivals per second, in requests.
 	Throughput float64 `json:"throughput"`
 	Offered    float64 `json:"offered"`
+	// RunQueue is how many goroutines waited for each processor at the last
+	// tick, and Allowed how many seats a second are let through for that (0: all).
+	RunQueue float64 `json:"run_queue"`
+	Allowed  float64 `json:"allowed,omitempty"`
 	// Floor is the first priority refused at the door, and Cohort from which
 	// of its 128 cohorts on. Empty: nobody.
 	Floor  string `json:"floor,omitempty"`
@@ -120,6 +124,7 @@ func (s *Shedder) Stats() Stats {
 		Baseline: time.Duration(st.base.mean * float64(time.Second)), Variation: math.Sqrt(st.base.cv2),
 		Samples: int(min(st.base.count, 1e9)), Slower: st.base.slower,
 		Throughput: st.sat.x, Offered: st.door.volume,
+		RunQueue: s.win.runnable, Allowed: st.cpu.rate,
 		CalmMean: st.calm.n, CalmPeak: st.calm.peak, RefusedShare: s.share, Exempt: s.exempt.Load(),
 	}
 	if f := int(g.floor); f < allLevels {

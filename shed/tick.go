@@ -108,9 +108,7 @@ func (s *Shedder) collect(now int64) {
 	w.nMax = max(w.nMax, n)
 	w.n = n
 	w.samples, w.sumR = float64(returned), float64(units)*unit
-	if w.arrivals > 0 && s.gate.Load().cfg.RunQueue > 0 {
-		w.runnable = s.runs.read()
-	}
+	w.runnable, w.runnableLeast = s.runs.take()
 	s.collectCohorts(now)
 	s.countRefusals(w)
 }
