@@ -100,7 +100,7 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 		for n := s.n.Load(); n+seats <= g.limit; n = s.n.Load() {
 			if s.n.CompareAndSwap(n, n+seats) {
 				if sampled {
-					t.bits |= s.note(sh, g, n+seats, seats)
+					t.bits |= s.note(sh, g, n+seats, seats) | g.route(s, c)
 				}
 				if !g.plain || g.favours != nil || s.gate.Load().closed {
 					return s.admitted(ctx, g, c, r, seq, t)
@@ -202,6 +202,14 @@ func signed(up bool) uint64 {
 	return ^uint64(1<<32) + 1
 }
 
+// route is the place of a sample's route in a ticket.
+func (g *gate) route(s *Shedder, c *seawall.Class) (bits uint64) {
+	if g.routes == nil {
+		return 0
+	}
+	return uint64(g.routes.of(s, c.Route)) << routeShift
+}
+
 // note makes an admitted request a sample.
 func (s *Shedder) note(sh *shard, g *gate, n, seats int64) (bits uint64) {
 	var flags uint32
@@ -255,22 +263,26 @@ func (s *Shedder) free(seats int64) {
 func (s *Shedder) release(t *ticket, dropped bool, more int64) {
 	if t.flags()&shadow != 0 {
 		if !dropped {
-			s.shards[t.shard()].done.Add(uint64(t.seats())) // the backend did that, too
+			s.shards[t.shard()].done.Add(uint64(t.seats()) * doneOne) // the backend did that, too
 		}
 		s.releaseShadow()
 		return
 	}
 	sh := &s.shards[t.shard()]
 	seats := t.seats()
+	g := s.gate.Load()
+	weight := uint64(doneOne) // of the unsampled: the mean of the mix is 1
+	if t.start != 0 && g.routes != nil && g.routes.active {
+		weight = g.routes.weightOf(t.route())
+	}
 	if !dropped {
-		sh.done.Add(uint64(seats + more))
+		sh.done.Add(uint64(seats+more) * weight)
 	}
 	s.giveSeats(seats + more)
 	if t.start == 0 {
 		return
 	}
 	now := s.now()
-	g := s.gate.Load()
 	c := &sh.ring[t.tick()%ringSlots]
 	fresh := g.tick-t.tick() < ringAge
 	if dropped {
@@ -280,6 +292,13 @@ func (s *Shedder) release(t *ticket, dropped bool, more int64) {
 	} else {
 		took := now - t.start
 		units := uint64(took) >> unitShift
+		if t.flags()&eligible != 0 {
+			sh.routes[t.route()%maxRoutes].Add(weigh(units, 1))
+		}
+		if weight != doneOne {
+			took = took * doneOne / int64(weight)
+			units = units * doneOne / weight
+		}
 		sh.returned.Add(weigh(units, seats))
 		if fresh {
 			c.giveBack(t.flags(), units, took < g.early, seats)

@@ -128,3 +128,12 @@ func (b baseline) rescale(mean float64) baseline {
 	b.mean = mean
 	return b.spread()
 }
+
+// unspread forgets how much latencies vary: from now on they are compared
+// within their routes.
+func (b baseline) unspread() baseline {
+	b.square = b.mean * b.mean * (1 + priorCV2)
+	b.shortSquare = b.short * b.short * (1 + priorCV2)
+	b.count = min(b.count, 2*shortMemory)
+	return b.spread()
+}

@@ -64,7 +64,7 @@ func (t ticket) refusedBehind(w http.ResponseWriter) bool {
 	if w.Header()[seawall.ReasonHeader] == nil {
 		return false
 	}
-	t.s.shards[t.shard()].done.Add(uint64(t.seats()))
+	t.s.shards[t.shard()].done.Add(uint64(t.seats()) * doneOne)
 	return true
 }
 

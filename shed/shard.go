@@ -30,6 +30,8 @@ type shard struct {
 	// floor in the upper: one write serves both.
 	offered [levels]atomic.Uint64
 	ring    [ringSlots]cohort
+	// routes: eligible returns (24 bits) and their latencies, as they were.
+	routes [maxRoutes]atomic.Uint64
 
 	_ [64]byte
 	// sampled arrivals: how many (lower 24 bits) and the sum of the n they met.
@@ -37,7 +39,7 @@ type shard struct {
 	// sampled returns: their seats, and the sum of their latencies in units, each
 	// as often as it had seats.
 	returned atomic.Uint64
-	done     atomic.Uint64 // completions whose client was still there, in seats
+	done     atomic.Uint64 // completions whose client was still there, in seats and doneOne
 	blocked  atomic.Uint64 // arrivals that met a full house or a queue
 	extra    atomic.Int64  // seats that arrivals asked for beyond one each
 	nMax     atomic.Int64

@@ -47,6 +47,8 @@ type Shedder struct {
 	ramp      slowStart
 	favours   *favours
 	shares    *shares
+	routes    routes
+	table     *routeTable
 	marks     [seawall.NumPriorities]marks
 	closed    bool
 
@@ -76,6 +78,7 @@ type gate struct {
 	epochs           epochs
 	favours          *favours // nil while nobody is refused
 	shares           *shares  // nil before the first traffic
+	routes           *routeTable
 	second           uint32
 	cfg              *Config
 	says             *rejections
@@ -170,7 +173,7 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 		limit = clamp(b.pinned, b.min, b.max)
 	}
 	g := &gate{
-		limit:    int64(math.Round(limit)),
+		limit:    int64(math.Ceil(limit)),
 		eligible: int64(s.state.eligible),
 		proven:   int64(s.state.proven),
 		early:    int64(2 * s.state.base.mean * float64(time.Second)),
@@ -191,6 +194,7 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 	} else {
 		g.says = newRejections(cfg.Name)
 	}
+	g.routes = s.table
 	g.shares, g.second = s.shares, uint32(now/int64(time.Second))
 	if s.state.sat.now || s.state.cpu.rate > 0 {
 		if s.favours == nil {

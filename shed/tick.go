@@ -34,6 +34,11 @@ func (s *Shedder) tick(ctx context.Context, now int64) {
 	s.ramp = s.ramp.step(cfg.SlowStart, cfg.MinLimit, now, s.win.arrivals)
 	s.state = step(s.state, &s.win, s.bounds(cfg))
 	s.weigh()
+	active := s.table != nil && s.table.active
+	s.table = s.routes.learn(s.shards, s.win.dt)
+	if s.table.active && !active {
+		s.state.base = s.state.base.unspread()
+	}
 	s.number++
 	slotNow := s.number % ringSlots
 	for i := range s.shards {
@@ -92,7 +97,7 @@ func (s *Shedder) collect(now int64) {
 			t.floored += uint64(floored)
 		}
 		w.blocked += float64(sh.blocked.Swap(0))
-		w.done += float64(sh.done.Swap(0))
+		w.done += float64(sh.done.Swap(0)) / doneOne
 		w.extra += float64(sh.extra.Swap(0))
 		w.nMax = max(w.nMax, float64(sh.nMax.Swap(0)))
 		v := sh.met.Swap(0)

@@ -85,7 +85,7 @@ func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t
 		g.favours.admitted(c.User, g.second)
 	}
 	t.start = now
-	t.bits |= s.note(&s.shards[t.shard()], g, s.n.Load(), w.seats)
+	t.bits |= s.note(&s.shards[t.shard()], g, s.n.Load(), w.seats) | g.route(s, c)
 	e.outcome = seawall.Admitted
 	s.observe(ctx, g, c, e)
 	seated = false
