@@ -69,6 +69,10 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 		add = 1<<32 | 1
 	}
 	seq := uint32(sh.offered[level].Add(add))
+	lowered := g.favours != nil && r.class() != uint32(classOf(c.Priority)>>32)
+	if lowered {
+		sh.lowered.Add(add)
+	}
 	sampled := (seq-1)&g.mask == 0
 	if sampled {
 		t.start = s.now()
@@ -80,6 +84,9 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 			if now := level >= g.floor; now != below {
 				below = now
 				sh.offered[level].Add(signed(below))
+				if lowered {
+					sh.lowered.Add(signed(below))
+				}
 			}
 		}
 		sh.met.Add(uint64(s.n.Load())<<countBits | 1)
@@ -172,7 +179,7 @@ func (s *Shedder) admitted(ctx context.Context, g *gate, c *seawall.Class, r ran
 // full goes on where there is no seat.
 func (s *Shedder) full(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, t ticket, how mode) (ticket, error) {
 	s.shards[t.shard()].blocked.Add(1)
-	slow := &s.slow[r.class()]
+	slow := s.slowOf(c)
 	limit := g.cfg.waitOf(c.Priority)
 	switch {
 	case how&mayWait == 0 || limit <= 0 || g.dry || g.closed:

@@ -22,6 +22,11 @@ type hunt struct {
 	fresh  bool // the knee rests on a few first samples, or was found too low
 	slowed bool // HOLD: entered because the backend has become slower
 
+	// former is the knee before capacity was lost, which is tried in turn with
+	// smaller steps: what was lost mostly comes back as a whole.
+	former  float64
+	tryBack bool
+
 	// What the last verdict has changed, to be taken back if it did not help.
 	undoKnee, undoX float64
 	undoAt          float64 // when the count begins
@@ -143,7 +148,9 @@ func (s state) stepSaturated(w *window, b bounds) state {
 		}
 		return s
 	}
-	s.sat = s.sat.observe(w, s.base.cv2)
+	if t := &s.hunt.test; s.phase != hold || !t.on || !t.down {
+		s.sat = s.sat.observe(w, s.base.cv2) // X is that of the whole limit
+	}
 	if !(s.sat.x > 0) {
 		return s
 	}
@@ -296,7 +303,7 @@ func (s state) stepHold(w *window, b bounds) state {
 	}
 	s = s.verify(w)
 	s = s.probe(w, b)
-	s.limit = s.knee * s.slack()
+	s.limit = s.whole()
 	if t := &s.hunt.test; t.on {
 		if t.down {
 			s.limit /= t.factor
@@ -306,6 +313,9 @@ func (s state) stepHold(w *window, b bounds) state {
 	}
 	return s
 }
+
+// whole is the limit while nothing is tried.
+func (s *state) whole() float64 { return max(s.knee*s.slack(), s.calm.fits()) }
 
 // suspicious is how many times what it took in calm a request may spend
 // inside before fewer seats are tried: what the slack makes of it and chance,
@@ -373,6 +383,11 @@ func (s state) newTest(down bool) state {
 		if !s.hunt.fresh {
 			t.factor = s.step(s.probing())
 		}
+		if h := &s.hunt; h.former > 1.2*s.knee && !(t.factor*s.knee > h.former) {
+			if h.tryBack = !h.tryBack; h.tryBack {
+				t.factor = min(h.former/s.knee, 4)
+			}
+		}
 	}
 	s.hunt.test = t
 	s.hunt.test.from = s.sat.since
@@ -411,26 +426,29 @@ func (s state) verdict() state {
 	follows := s.follows()
 	switch {
 	case !t.down && follows > 3:
-		before := s.knee
+		before, x := s.knee, t.count[0]/t.time[0]
 		s.knee *= t.factor
 		rest := 2.0
 		if s.hunt.slowed {
 			rest = 0.5
 		}
-		slowed := s.hunt.slowed
+		slowed, former := s.hunt.slowed, s.hunt.former
 		s = s.enterHold(rest)
-		s.hunt.slowed = slowed
+		s.hunt.slowed, s.hunt.former = slowed, former
 		s.hunt.fresh = true // where there was more there may be yet more
-		return s.newTest(false).remember(before)
+		return s.newTest(false).remember(before, x)
 	case t.down && follows < -3:
 		// Smaller, not slower.
-		before := s.knee
+		before, x := s.knee, t.count[0]/t.time[0]
+		former := max(before, s.hunt.former, s.calm.peak)
 		s.knee = min(s.knee, s.sat.x*s.rested)
 		s.calm.n, s.calm.peak = min(s.calm.n, s.knee/1.2), min(s.calm.peak, s.knee)
-		return s.enterHold(firstRest).remember(before)
+		s = s.enterHold(firstRest / 2)
+		s.hunt.former = former
+		return s.newTest(false).remember(before, x)
 	case t.down && follows > 2:
 		// Slower, not smaller: that is how long it takes from now on.
-		s.rested = s.latency()
+		s.rested = s.whole() * t.time[0] / t.count[0]
 		return s.enterHold(firstRest)
 	case !t.down && follows < -3:
 		s.hunt.rest[0] = clamp(s.hunt.rest[0]*1.5, firstRest, 60)
@@ -477,9 +495,9 @@ func (s state) stepClimb(w *window) state {
 }
 
 // remember keeps what was before a verdict.
-func (s state) remember(knee float64) state {
+func (s state) remember(knee, x float64) state {
 	h := &s.hunt
-	h.undoKnee, h.undoX, h.undoCount = knee, s.sat.x, 0
+	h.undoKnee, h.undoX, h.undoCount = knee, x, 0
 	h.undoAt = s.sat.since + 1.5*s.latency()
 	return s
 }

@@ -62,7 +62,7 @@ func (g *gate) overloaded(r rank, seq uint32) *seawall.Rejection {
 func (s *Shedder) refuse(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, count *atomic.Uint64, e event) (ticket, error) {
 	rej := g.overloaded(r, seq)
 	if g.closed {
-		rej, count = g.says.draining, &s.slow[r.class()].draining
+		rej, count = g.says.draining, &s.slowOf(c).draining
 	}
 	if count != nil {
 		count.Add(1)
@@ -76,7 +76,7 @@ func (s *Shedder) late(ctx context.Context, g *gate, c *seawall.Class, r rank, s
 	if g.closed {
 		return s.refuse(ctx, g, c, r, seq, nil, e)
 	}
-	s.slow[r.class()].late.Add(1)
+	s.slowOf(c).late.Add(1)
 	return s.turnAway(ctx, g, c, g.says.late[g.overloaded(r, seq).RetryAfterSeconds()], e)
 }
 
@@ -84,13 +84,13 @@ func (s *Shedder) late(ctx context.Context, g *gate, c *seawall.Class, r rank, s
 // demand: the law does not hear of it.
 func (s *Shedder) dead(ctx context.Context, g *gate, c *seawall.Class) (ticket, error) {
 	r := classOf(c.Priority)
-	s.slow[r.class()].unheard.Add(1)
+	s.slowOf(c).unheard.Add(1)
 	return s.gone(ctx, g, c, r, event{})
 }
 
 // gone refuses a request whose context is done.
 func (s *Shedder) gone(ctx context.Context, g *gate, c *seawall.Class, r rank, e event) (ticket, error) {
-	slow := &s.slow[r.class()]
+	slow := s.slowOf(c)
 	rej := &seawall.Rejection{Component: component, Name: g.cfg.Name, Reason: seawall.Canceled, Cause: context.Cause(ctx)}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		rej.Reason = seawall.DeadlineExceeded

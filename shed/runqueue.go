@@ -24,6 +24,8 @@ type runQueue struct {
 	last   atomic.Int64
 }
 
+const fewestPolls = 3
+
 const pollEvery = int64(2 * time.Millisecond)
 
 // poll adds a look, if it is time for one.
@@ -52,7 +54,7 @@ func (q *runQueue) poll(now int64) {
 func (q *runQueue) take() (mean, least float64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.count > 0 {
+	if q.count >= fewestPolls { // fewer are a moment, not a state
 		mean, least = q.sum/q.count, q.least
 	}
 	q.count, q.sum, q.least = 0, 0, 0
@@ -79,7 +81,7 @@ func (p processors) step(w *window, volume, long float64) processors {
 	p.x += (w.done/w.dt - p.x) * (1 - math.Exp(-w.dt/0.25))
 	was := p.busy
 	if q > long {
-		p.busy += w.dt
+		p.busy += min(w.dt, tick)
 	} else {
 		p.busy = 0
 	}

@@ -29,6 +29,9 @@ type shard struct {
 	// offered counts arrivals in the lower 32 bits and those refused by the
 	// floor in the upper: one write serves both.
 	offered [levels]atomic.Uint64
+	// lowered counts, likewise, those of them that are Critical and stand among
+	// the Normal: their users ask for far more than their share.
+	lowered atomic.Uint64
 	ring    [ringSlots]cohort
 	// routes: eligible returns (24 bits) and their latencies, as they were.
 	routes [maxRoutes]atomic.Uint64

@@ -22,6 +22,9 @@ type slowCounts struct {
 }
 
 // refused is how many arrivals were, other than by the floor.
+// slowOf are those of the request's own priority, wherever it stands.
+func (s *Shedder) slowOf(c *seawall.Class) *slowCounts { return &s.slow[classOf(c.Priority)>>32] }
+
 func (c *slowCounts) refused() uint64 {
 	heard := c.left.Load() + c.late.Load()
 	return c.full.Load() + c.expired.Load() + c.draining.Load() + heard - min(heard, c.unheard.Load())
@@ -137,6 +140,7 @@ func (s *Shedder) Stats() Stats {
 			totals[l/cohorts].offered += arrivals
 			totals[l/cohorts].floored += uint64(floored)
 		}
+		addLowered(&totals, s.shards[i].lowered.Load())
 	}
 	for i := range out.Priorities {
 		out.Priorities[i] = s.slow[i].stats(uint32(i), totals[i])

@@ -96,6 +96,7 @@ func (s *Shedder) collect(now int64) {
 			t.offered += arrivals
 			t.floored += uint64(floored)
 		}
+		addLowered(&s.total, sh.lowered.Swap(0))
 		w.blocked += float64(sh.blocked.Swap(0))
 		w.done += float64(sh.done.Swap(0)) / doneOne
 		w.extra += float64(sh.extra.Swap(0))
@@ -116,6 +117,16 @@ func (s *Shedder) collect(now int64) {
 	w.runnable, w.runnableLeast = s.runs.take()
 	s.collectCohorts(now)
 	s.countRefusals(w)
+}
+
+// addLowered gives the Critical requests that stand among the Normal back to
+// their own priority.
+func addLowered(t *[seawall.NumPriorities]counts, v uint64) {
+	arrivals, floored := split(v)
+	t[0].offered += arrivals
+	t[1].offered -= arrivals
+	t[0].floored += uint64(floored)
+	t[1].floored -= uint64(floored)
 }
 
 // countRefusals follows the share of arrivals that are refused.

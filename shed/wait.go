@@ -36,7 +36,7 @@ func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t
 		t.start = s.now()
 	}
 	began := t.start
-	slow := &s.slow[r.class()]
+	slow := s.slowOf(c)
 	w, ok := s.enqueue(r, g, t.seats())
 	if !ok {
 		return s.refuse(ctx, g, c, r, seq, &slow.full, event{})
@@ -131,7 +131,8 @@ func (s *Shedder) enqueue(r rank, g *gate, seats int64) (*waiter, bool) {
 		worst.ready <- evicted
 	}
 	s.queue.push(w)
-	s.grantLocked() // seats may have fallen free before anybody was seen waiting
+	s.waiters.Store(int32(s.queue.seats)) // before the look at the seats: who frees one looks the other way round
+	s.grantLocked()                       // seats may have fallen free before anybody was seen waiting
 	return w, true
 }
 
