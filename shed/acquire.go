@@ -50,7 +50,10 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 	var r rank
 	if c.User == 0 {
 		r = rankOfNobody(c.Priority)
-	} else if r = g.epochs.rankOf(c.Priority, c.User); g.favours != nil {
+	} else {
+		r = g.epochs.rankOf(c.Priority, c.User)
+	}
+	if g.favours != nil {
 		r = g.place(r, c)
 	}
 	level := r.level()
@@ -125,6 +128,9 @@ func (g *gate) place(r rank, c *seawall.Class) rank {
 	if c.Tenant != 0 && g.shares != nil && r.cohort() >= g.shares.keep(c.Tenant) {
 		return r.behind()
 	}
+	if c.User == 0 {
+		return r
+	}
 	switch g.favours.standing(c.User, g.second) {
 	case ahead:
 		return r.ahead()
@@ -132,7 +138,7 @@ func (g *gate) place(r rank, c *seawall.Class) rank {
 		return r.behind()
 	case lower:
 		if r.class() == 0 {
-			r += 1 << 32
+			r += 1 << 32 // its Critical requests stand among the Normal
 		}
 		return r.behind()
 	default:

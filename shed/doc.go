@@ -25,9 +25,7 @@
 //
 // Do not use it to give clients their fair shares (that is a rate limit), or
 // where the limit is known, small and never changes:
-// there a channel of that capacity does. A server whose only scarce resource is
-// its own processor queues in the scheduler, before any handler is called, and
-// shed does not see that queue; see the limits below.
+// there a channel of that capacity does.
 //
 // # Begin with a dry run
 //
@@ -64,9 +62,25 @@
 //     nobody is refused for being in a hurry.
 //   - Track: the handler may use [AddCost] when a request turns out heavier or
 //     lighter than thought, and [Detach] when it becomes a stream.
-//   - Route is passed on to the Observer.
+//   - Route tells the Observer, and apart from one another what takes five
+//     milliseconds and what takes a second: up to 31 routes are weighed, each by
+//     what it usually takes.
 //
-// Tenant has no effect in this version: tenants get no shares of their own.
+// # Fair shares
+//
+// Within a priority nobody gets much more than others. How much each user has
+// asked for lately is estimated, refused or not (a sketch of 128 KiB, halved
+// every 20 seconds): the first request of a second counts 4, each further one 1.
+// Who has more than 11, and more than twice what users have on average, stands
+// behind the others of the priority while the house is full; with three times
+// that, Critical requests stand behind the Normal ones. So a journey of a few
+// quick requests is no abuse, and a script that comes every second is, after
+// three or four.
+//
+// Tenants share by max-min fairness: who asks for no more than an equal part gets
+// all of it, and what they leave is divided among the others. Of a tenant that
+// asks for more, those of its users who go first by the order above are served as
+// always, and the others stand behind.
 //
 // # Streams
 //
@@ -92,15 +106,24 @@
 // When more requests arrive than fit, the limit is computed so within a tenth
 // of a second and then held, with a little room on top. Now and then it is tried
 // whether more seats bring more throughput. A backend that becomes slower is
-// told from one that becomes smaller, and keeps its limit. A floor moves through
+// told from one that becomes smaller, and keeps its limit; when requests stay
+// inside for much longer than they did, it is tried whether fewer seats bring
+// less. Each such trial is a sequential test (A. Wald, 1945), as short as chance
+// allows, and its verdict is taken back if it does not help. A floor moves through
 // the priorities, and through 128 cohorts of users within each, and whoever is
 // below it is refused at the door, so that the queue stays short: what is
 // refused hears so in milliseconds. Retry-After grows with the share that is
 // refused, from one or two seconds to as many as 30, and is spread at random.
 //
-// The limit starts at 64, so that a process which starts into a crowd lets in
-// no more than that before it knows anything. In calm traffic it rises ahead of
+// The limit starts at 32, so that a process which starts into a crowd lets in
+// no more than that before it knows anything; where nobody turns out to queue
+// behind that, it doubles until somebody does. In calm traffic it rises ahead of
 // the need and is met by nobody.
+//
+// A server that computes queues in the scheduler, before any handler is called,
+// and neither latency nor the number inside tells. So the run queue is looked at,
+// too: when more than RunQueue goroutines wait for each processor, over a tenth of
+// a second, the floor lets through only as much as keeps that queue short.
 //
 // Ideas that this stands on: Little's law (J. D. C. Little, 1961); cohorts of
 // users within a priority (Uber's Cinnamon; before it WeChat's DAGOR);
@@ -113,12 +136,24 @@
 // tolerant enough not to (a gradient) did not act, and took a backend that had
 // become slower for one that was full.
 //
+// # Between services
+//
+// A refusal is cheapest where the request begins. Set Config.TellFloor to
+// [seawall.FromPeers] of your own networks: answers to those callers then say
+// where the floor is (Seawall-Floor), and a [Transport] over there keeps back
+// what would be refused, by the same order of users if both have the same Sticky
+// and Identity.Secret. To services that tell no floor the Transport applies
+// adaptive throttling. With TransportConfig.Propagate it passes priority and
+// remaining time on; ClassifierConfig.Peers says whom to believe that.
+//
 // # Defaults
 //
-//	Budget     1 s                 nobody is let in to stay for more than half of it
+//	Budget     1 s, or 10x usual   nobody is let in to stay for more than half of it
 //	waits      200, 100, 50 ms     Critical, Normal, Sheddable and Background
 //	limit      4 to 10,000         MinLimit, MaxLimit
 //	Sticky     5 min
+//	RunQueue   8                   goroutines waiting for each processor
+//	SlowStart  off
 //	queue      8 times the limit, plus 16
 //
 // # What it costs
@@ -126,8 +161,8 @@
 // [Shedder.Acquire] says what a decision costs: tens of nanoseconds, without an
 // allocation, admitted or refused. There is no goroutine, and no timer but those
 // of who waits: the first request after 50 ms does the sums. Memory does not
-// grow with users, routes or clients; the only thing kept about users is a table
-// of 64 KiB. The middleware neither wraps the ResponseWriter nor sets a context
+// grow with users, routes or clients; what is kept about users and tenants are
+// tables of 210 KiB, made when there is traffic. The middleware neither wraps the ResponseWriter nor sets a context
 // value.
 //
 // # The answer, and who may repeat it
@@ -142,10 +177,13 @@
 //
 // # Limits
 //
-// A decision is about concurrency. Where work waits for the processor before
-// handlers are called, for memory or for a lock inside, latency and number
-// inside do not show it. A capacity that shrinks while the house is full is not
-// noticed as such, but the Budget bounds what that costs. Give the seat back
+// A decision is about concurrency and processors. Memory is not looked at. A
+// capacity that shrinks while the house is full is found within two or three
+// seconds, one that is lost at once with a burst may be taken for slowness; the
+// Budget bounds what that costs. A backend that becomes slow while it is lightly
+// loaded is served below its capacity for some seconds. A backend of hundreds of
+// slots that is met by a crowd before anything is known of it takes a second to
+// be found out. Give the seat back
 // when the work is done: a handler that returns while its work goes on elsewhere
 // makes its backend look faster than it is.
 package shed

@@ -10,7 +10,7 @@ import (
 // Within a priority nobody should have much more than others have. How much a
 // user asks for is counted, refused or not, in a sketch: two rows of counters,
 // a user in one cell of each, of which the smaller one counts (Estan and
-// Varghese, 2002: conservative update). All are halved every ten seconds.
+// Varghese, 2002: conservative update). All are halved every 20 seconds.
 
 const (
 	shareCells  = 1 << 14
@@ -18,16 +18,22 @@ const (
 	tenantCells = 1 << 10
 	tenantShift = 64 - 10
 	shareHalf   = 20.0 // seconds
-	// A user who has asked at least overCount times lately, and overFactor
-	// times as often as users do on average, is over the share: six are a
-	// journey and a look around.
+	// The first request of a user in a second counts as much as newSecond
+	// others: a journey is a few requests in one or two seconds, and abuse is
+	// coming again and again. Who has more than overCount, and more than
+	// overFactor times what users have on average, is over the share: three
+	// seconds in twenty, or a flood. With farFactor times that Critical requests
+	// are, too.
+	newSecond  = 4
 	overCount  = 11
 	overFactor = 2
-	newSecond  = 4
 	farFactor  = 3
+	// sharesFrom is how many requests there must have been: before that there
+	// is nothing to share, and many a Shedder never sees more.
+	sharesFrom = 500
 )
 
-// shares takes 136 KiB, made at the first tick with traffic.
+// shares takes 144 KiB.
 type shares struct {
 	users   [2][shareCells]atomic.Uint32
 	tenants [2][tenantCells]atomic.Uint32
@@ -36,7 +42,6 @@ type shares struct {
 	over    atomic.Uint32 // how many are too many
 	halved  float64       // when that was, in seconds
 	weighed float64       // when the tenants' shares were computed
-	limited bool          // some tenant is over its share
 }
 
 // cells are where an ID is counted.
@@ -51,7 +56,7 @@ func (s *shares) user(id seawall.ID, n, second uint32) (over, far bool) {
 	a, b := cells(id, shareShift)
 	v := bump(&s.users[0][a], &s.users[1][b], n, second)
 	limit := s.over.Load()
-	return v > limit, v > uint32(farFactor*float64(limit))
+	return v > limit, v > farFactor*limit
 }
 
 // bump raises the smaller of two counters, or both, and returns it. A counter
@@ -135,7 +140,6 @@ func halve(c *atomic.Uint32) {
 // weighTenants computes the max-min fair share: the f for which the sum of
 // min(use, f) is what there is room for. Who uses less keeps all.
 func (s *shares) weighTenants(pass float64) {
-	s.limited = false
 	for row := range s.tenants {
 		total, n := 0.0, 0
 		for i := range s.tenants[row] {
@@ -147,7 +151,6 @@ func (s *shares) weighTenants(pass float64) {
 		fair := math.Inf(1)
 		if pass < 1 && n > 1 {
 			fair = s.fair(row, pass*total, n)
-			s.limited = true
 		}
 		for i := range s.tenants[row] {
 			v := float64(s.tenants[row][i].Load() >> 8)

@@ -47,6 +47,7 @@ type Shedder struct {
 	ramp      slowStart
 	favours   *favours
 	shares    *shares
+	asked     float64 // arrivals before shares were made
 	routes    routes
 	table     *routeTable
 	marks     [seawall.NumPriorities]marks
@@ -87,7 +88,8 @@ type gate struct {
 const tickNanos = int64(tick * float64(time.Second))
 
 // New returns a Shedder. It takes about 16 KiB and 6 KiB more for each
-// processor (up to 16), 64 KiB at the first saturation, and nothing that would
+// processor (up to 16), 144 KiB after the first few hundred requests, 64 KiB at
+// the first saturation, and nothing that would
 // have to be stopped.
 func New(cfg Config) (*Shedder, error) {
 	resolved, err := cfg.resolve()

@@ -229,7 +229,7 @@ func (s *Shedder) sum(i uint32) (c cohortSum) {
 // weigh keeps the shares of users and tenants up to date.
 func (s *Shedder) weigh() {
 	if s.shares == nil {
-		if s.win.arrivals == 0 {
+		if s.asked += s.win.arrivals; s.asked < sharesFrom {
 			return
 		}
 		s.shares = new(shares)
