@@ -2,6 +2,7 @@ package shed
 
 import (
 	"context"
+	"time"
 
 	"github.com/seawall-go/seawall"
 )
@@ -97,7 +98,7 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 			s.runs.poll(t.start)
 		}
 		if g.shares != nil {
-			g.weigh(c, uint32(seats))
+			g.weigh(c, uint32(seats), seq)
 		}
 	}
 	if below {
@@ -147,8 +148,11 @@ func (g *gate) place(r rank, c *seawall.Class) rank {
 }
 
 // weigh counts a sampled request for its user and tenant.
-func (g *gate) weigh(c *seawall.Class, seats uint32) {
-	n := seats * (g.mask + 1)
+func (g *gate) weigh(c *seawall.Class, seats, seq uint32) {
+	n := seats
+	if seq != 1 { // the first of a level is always sampled, and stands for itself
+		n *= g.mask + 1
+	}
 	if c.User != 0 {
 		if over, far := g.shares.user(c.User, n, g.second); g.favours != nil {
 			g.favours.weigh(c.User, g.second, over, far)
@@ -198,13 +202,23 @@ func (s *Shedder) full(ctx context.Context, g *gate, c *seawall.Class, r rank, s
 		return s.gone(ctx, g, c, r, event{})
 	}
 	p := patience{wait: limit, left: remaining(ctx, c)}
-	if spare := p.left - g.expect; spare < limit {
+	if spare := p.left - g.expectOf(c); spare < limit {
 		p.wait, p.hurried = spare, true
 	}
 	if p.wait <= 0 {
 		return s.late(ctx, g, c, r, seq, event{})
 	}
 	return s.wait(ctx, g, c, r, t, seq, p)
+}
+
+// expectOf is what an answer takes at best.
+func (g *gate) expectOf(c *seawall.Class) time.Duration {
+	if g.routes != nil && g.routes.active {
+		if i, ok := g.routes.index[c.Route]; ok {
+			return time.Duration(float64(g.expect) * float64(g.routes.weightOf(i)) / doneOne)
+		}
+	}
+	return g.expect
 }
 
 // signed is +1 or -1 in the upper half of shard.offered.
@@ -311,6 +325,14 @@ func (s *Shedder) release(t *ticket, dropped bool, more int64) {
 		if weight != doneOne {
 			took = took * doneOne / int64(weight)
 			units = units * doneOne / weight
+		}
+		if t.flags()&eligible != 0 && took > g.censor {
+			c0 := uint64(g.censor) >> unitShift
+			u := min(units, uint64(max(g.believe, g.censor))>>unitShift)
+			if u > c0 {
+				sh.overdue.Add((u - c0) * uint64(seats))
+				sh.overdueSquares.Add(((u*u - c0*c0) >> 8) * uint64(seats))
+			}
 		}
 		sh.returned.Add(weigh(units, seats))
 		if fresh {

@@ -39,6 +39,33 @@ func (b *baseline) usable() bool {
 	return b.count >= usableSamples && b.mean > 0
 }
 
+// patience is the age at which a cohort is closed, in seconds: those who are
+// still inside are entered with that, and with the rest when they come.
+func (b *baseline) patience() float64 {
+	wait := max(0.2, 4*b.mean)
+	if b.count < 2*shortMemory {
+		wait = max(wait, 1) // an unknown baseline must not cut off its own long samples
+	}
+	return wait
+}
+
+// overdue adds what those who came after their cohort was closed took beyond
+// that: without it a tail of few but very long requests would be cut off, and
+// the knee with it.
+func (b baseline) overdue(sum, squares float64) baseline {
+	if !(sum > 0) || b.count == 0 {
+		return b
+	}
+	b.mean += sum / b.memory()
+	b.square += squares / b.memory()
+	if b.shortCount > 0 {
+		m := b.memory() // not the short memory: one such sample is no change
+		b.short += sum / m
+		b.shortSquare += squares / m
+	}
+	return b.spread()
+}
+
 // memory is how many samples the long mean speaks for.
 func (b *baseline) memory() float64 { return clamp(b.count/2, 1, longMemory) }
 
@@ -46,6 +73,7 @@ func (b baseline) step(w *window, saturated bool) baseline {
 	if w.arrivals > 0 {
 		b.seen += min(w.dt, 4*tick)
 	}
+	b = b.overdue(w.overdue, w.overdueSquares)
 	for _, c := range w.cohorts {
 		b = b.learn(c)
 		if b.slower && !saturated {

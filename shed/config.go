@@ -36,8 +36,8 @@ type Config struct {
 	// tell. Default 8. Off does not look.
 	RunQueue int
 	// SlowStart is for instances that start with cold caches: for that long after
-	// the first request the limit's maximum rises evenly from MinLimit to 64.
-	// Default Off: it is 64 from the first request on.
+	// the first request the limit's maximum rises evenly from MinLimit to 32.
+	// Default Off: it is 32 from the first request on.
 	SlowStart time.Duration
 	// Sticky is how long the order of users within a priority stays as it is
 	// for a user. Who is served goes on being served, so that journeys of

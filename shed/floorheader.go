@@ -35,9 +35,9 @@ func (s *Shedder) tells(cfg *Config, r *http.Request) bool {
 }
 
 // tellFloor says where the floor is now, after the request has been decided.
-func (s *Shedder) tellFloor(w http.ResponseWriter) {
+func (s *Shedder) tellFloor(h http.Header) {
 	if g := s.gate.Load(); g.floor < allLevels && !g.closed {
-		w.Header()[FloorHeader] = floorLines()[g.floor]
+		h[FloorHeader] = floorLines()[g.floor]
 	}
 }
 

@@ -40,6 +40,8 @@ type window struct {
 	runnable      float64 // goroutines that wait for a processor, for each of those: mean
 	runnableLeast float64 // and least
 
+	overdue, overdueSquares float64 // what baseline samples took beyond the age at which their cohort was closed
+
 	samples float64 // completions sampled
 	sumR    float64 // their latencies, in seconds
 
@@ -132,7 +134,7 @@ func step(s state, w *window, b bounds) state {
 	s.sat = s.sat.step(w, s.limit)
 	s.calm = s.calm.step(w, &s.base, s.sat.now)
 	s.base = s.base.step(w, s.sat.now)
-	if s.sat.ticks == 0 && s.base.usable() {
+	if s.base.usable() && (s.sat.ticks == 0 || s.rested == 0) {
 		s.rested = s.base.mean
 	}
 	if s.calm.now && s.base.count >= 2*shortMemory && !s.base.slower {

@@ -69,7 +69,10 @@ func (s state) stepLimit(w *window, b bounds) state {
 	if t := &s.hunt.test; !(s.phase == hold && t.on && t.down) {
 		s.limit = max(s.limit, s.calm.fits())
 	}
-	if s.sat.now && s.sat.x > 0 {
+	// Before that next to nothing has come back, and while the limit grows X is
+	// that of a smaller one.
+	growing := s.phase == converge && !s.hunt.queued
+	if s.sat.now && s.sat.x > 0 && s.rested > 0 && s.sat.since > 1.5*s.rested && !growing {
 		s = s.keepPromise(w, b)
 	}
 	if b.pinned > 0 {
@@ -123,7 +126,9 @@ func (s state) stepOpen(w *window, b bounds) state {
 	s.phase = open
 	gate := float64(firstGate)
 	if s.base.count >= provenSamples && s.calm.known > 30 {
-		gate = smallGate
+		// A small backend has shown what comes at once: bursts, and what a pause
+		// collects, as well.
+		gate = clamp(2*s.calm.peak+3*math.Sqrt(s.calm.peak), smallGate, firstGate)
 	}
 	gate = max(gate, s.calm.peak+3*math.Sqrt(s.calm.peak), min(1.5*s.knee, s.knee+3*math.Sqrt(s.knee)))
 	s.limit = min(gate, s.limit*math.Pow(1.25, w.dt/tick)+1)
@@ -131,7 +136,7 @@ func (s state) stepOpen(w *window, b bounds) state {
 	// stay for too long, more of them are no help.
 	if c := &s.calm; s.base.usable() && c.longDone > 1 {
 		stay := max(b.budget/2, 1.5*s.rested)
-		if c.longArea > c.longDone*stay*(1+2*math.Sqrt(s.base.cv2/c.longDone)) {
+		if c.longArea > c.longDone*stay*(1+2*math.Sqrt((1+s.base.cv2)/c.longDone)) {
 			s.limit = min(s.limit, max(c.fits(), c.longDone*stay))
 		}
 	}

@@ -25,10 +25,13 @@ func (s *Shedder) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cfg := s.gate.Load().cfg
 		class := cfg.Classify(r)
-		tell := cfg.TellFloor != nil && s.tells(cfg, r)
+		var told http.Header // before there is a seat that a panic could lose
+		if cfg.TellFloor != nil && s.tells(cfg, r) {
+			told = w.Header()
+		}
 		t, err := s.acquire(r.Context(), &class, mayWait)
-		if tell {
-			s.tellFloor(w)
+		if told != nil {
+			s.tellFloor(told)
 		}
 		if err != nil {
 			cfg.Respond(w, r, err.(*seawall.Rejection)) //nolint:errorlint,forcetypeassert // acquire returns no other

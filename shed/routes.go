@@ -35,7 +35,6 @@ type routes struct {
 		count, mean float64 // samples and seconds
 		share       float64 // of the samples, over mixMemory
 	}
-	seen float64 // of share
 }
 
 // routeTable is what a request needs to know of it, published with the gate.
@@ -76,9 +75,7 @@ func (t *routeTable) weightOf(route uint32) uint64 {
 
 // learn takes the samples of a tick in and returns the table to publish.
 func (r *routes) learn(shards []shard, dt float64) *routeTable {
-	if len(r.table.index) > 0 {
-		r.count(shards, dt)
-	}
+	r.count(shards, dt)
 	r.mu.Lock()
 	grown := len(r.names) != len(r.table.index)
 	if grown {
@@ -96,7 +93,6 @@ func (r *routes) learn(shards []shard, dt float64) *routeTable {
 
 func (r *routes) count(shards []shard, dt float64) {
 	keep := math.Exp(-dt / mixMemory)
-	r.seen *= keep
 	for i := range r.known {
 		k := &r.known[i]
 		k.share *= keep
@@ -114,7 +110,6 @@ func (r *routes) count(shards []shard, dt float64) {
 		k.count += n
 		k.mean += (sum/n - k.mean) * min(1, n/min(k.count, routeMemory))
 		k.share += n
-		r.seen += n
 	}
 }
 

@@ -94,6 +94,8 @@ func (p processors) step(w *window, volume, long float64) processors {
 		p.fits, p.quiet = p.x, 0
 	case q > long && was == 0:
 		p.fits = max(0.95*p.fits, 0.9*p.x)
+	case w.runnableLeast < 1 && q < 1: // idle: it was a stall and no crowd
+		p.fits *= 1.15
 	case q <= long:
 		p.fits = min(p.fits*1.015, 2*p.x)
 	}

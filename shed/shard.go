@@ -46,7 +46,9 @@ type shard struct {
 	blocked  atomic.Uint64 // arrivals that met a full house or a queue
 	extra    atomic.Int64  // seats that arrivals asked for beyond one each
 	nMax     atomic.Int64
-	_        [64]byte
+	// what eligible returns took beyond the age at which their cohort was closed
+	overdue, overdueSquares atomic.Uint64
+	_                       [64]byte
 }
 
 // cohort is the sampled requests admitted within one tick, each counted as often

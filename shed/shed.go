@@ -66,6 +66,7 @@ type gate struct {
 	limit            int64
 	eligible, proven int64
 	early            int64         // ns: two baselines
+	censor, believe  int64         // ns: the age at which a cohort is closed, and what is believed of one that is later
 	expect           time.Duration // the baseline: what an answer takes at best; 0 if not known
 	floor            uint32
 	mask             uint32 // one arrival in mask+1 is sampled
@@ -188,6 +189,10 @@ func (s *Shedder) publish(cfg *Config, now int64) {
 		epochs:   epochsAt(time.Now(), cfg.Sticky), // the wall clock, by which a fleet agrees
 		cfg:      cfg,
 	}
+	closed := s.state.base.patience()
+	g.censor = int64(closed * float64(time.Second))
+	// A stream may be a day old; more than anybody waits it cannot mean.
+	g.believe = int64(max(b.budget, closed) * float64(time.Second))
 	if g.early == 0 {
 		g.proven = 0 // nobody can be late while it is not known what late is
 	}

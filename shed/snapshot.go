@@ -22,9 +22,6 @@ type slowCounts struct {
 }
 
 // refused is how many arrivals were, other than by the floor.
-// slowOf are those of the request's own priority, wherever it stands.
-func (s *Shedder) slowOf(c *seawall.Class) *slowCounts { return &s.slow[classOf(c.Priority)>>32] }
-
 func (c *slowCounts) refused() uint64 {
 	heard := c.left.Load() + c.late.Load()
 	return c.full.Load() + c.expired.Load() + c.draining.Load() + heard - min(heard, c.unheard.Load())
@@ -43,6 +40,9 @@ func (s *Shedder) raise(class int, p PriorityStats) (admitted, overloaded uint64
 	m.overloaded = max(m.overloaded, p.Floored+p.Full+p.Expired)
 	return m.admitted, m.overloaded
 }
+
+// slowOf are those of the request's own priority, wherever it stands.
+func (s *Shedder) slowOf(c *seawall.Class) *slowCounts { return &s.slow[classOf(c.Priority)>>32] }
 
 // Stats is how a Shedder is. It is the Detail of its Snapshot.
 type Stats struct {
@@ -135,12 +135,12 @@ func (s *Shedder) Stats() Stats {
 	}
 	totals := s.total
 	for i := range s.shards {
+		addLowered(&totals, s.shards[i].lowered.Load())
 		for l := range s.shards[i].offered {
 			arrivals, floored := split(s.shards[i].offered[l].Load())
 			totals[l/cohorts].offered += arrivals
 			totals[l/cohorts].floored += uint64(floored)
 		}
-		addLowered(&totals, s.shards[i].lowered.Load())
 	}
 	for i := range out.Priorities {
 		out.Priorities[i] = s.slow[i].stats(uint32(i), totals[i])
@@ -148,9 +148,12 @@ func (s *Shedder) Stats() Stats {
 	return out
 }
 
+// whole is a count that corrections under way may have taken below zero.
+func whole(v uint64) uint64 { return uint64(max(0, int64(v))) }
+
 func (c *slowCounts) stats(class uint32, total counts) PriorityStats {
 	p := PriorityStats{
-		Priority: priorityOf(class), Offered: total.offered + c.unheard.Load(), Floored: total.floored,
+		Priority: priorityOf(class), Offered: whole(total.offered) + c.unheard.Load(), Floored: whole(total.floored),
 		Full: c.full.Load(), Expired: c.expired.Load(), Left: c.left.Load(), Late: c.late.Load(), Draining: c.draining.Load(),
 		Waited: c.waited.Load(), WaitTotal: time.Duration(c.waitNanos.Load()),
 	}

@@ -83,6 +83,7 @@ func (s *Shedder) collect(now int64) {
 	var metN, metSum, returned, units uint64
 	for i := range s.shards {
 		sh := &s.shards[i]
+		addLowered(&s.total, sh.lowered.Swap(0)) // first: offered is counted before it
 		for l := range sh.offered {
 			if sh.offered[l].Load() == 0 {
 				continue
@@ -96,11 +97,12 @@ func (s *Shedder) collect(now int64) {
 			t.offered += arrivals
 			t.floored += uint64(floored)
 		}
-		addLowered(&s.total, sh.lowered.Swap(0))
 		w.blocked += float64(sh.blocked.Swap(0))
 		w.done += float64(sh.done.Swap(0)) / doneOne
 		w.extra += float64(sh.extra.Swap(0))
 		w.nMax = max(w.nMax, float64(sh.nMax.Swap(0)))
+		w.overdue += float64(sh.overdue.Swap(0)) * unit
+		w.overdueSquares += float64(sh.overdueSquares.Swap(0)) * squareUnit
 		v := sh.met.Swap(0)
 		metN += v & countMask
 		metSum += v >> countBits
@@ -151,12 +153,7 @@ func (s *Shedder) countRefusals(w *window) {
 func (s *Shedder) collectCohorts(now int64) {
 	w, base := &s.win, &s.state.base
 	s.slots[s.number%ringSlots].ended = now
-	budget := s.bounds(s.gate.Load().cfg).budget
-	wait := max(0.2, 4*base.mean)
-	if base.count < 32 {
-		// An unknown baseline must not cut off its own long samples.
-		wait = max(wait, 1)
-	}
+	wait := base.patience()
 	oldest := uint32(0)
 	if s.number >= ringAge {
 		oldest = s.number - ringAge
@@ -192,9 +189,7 @@ func (s *Shedder) collectCohorts(now int64) {
 				pending = true
 				continue
 			}
-			middle := float64(now-(sl.began+sl.ended)/2) / float64(time.Second)
-			// A stream may be a day old; more than anybody waits it cannot mean.
-			middle = min(middle, max(wait, budget))
+			middle := min(float64(now-(sl.began+sl.ended)/2)/float64(time.Second), wait)
 			c.n += missing
 			c.sample.sum += missing * middle
 			c.squares += missing * middle * middle
