@@ -126,21 +126,22 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 // place is where in a full house a request stands: not by chance alone, but
 // also by what its user and tenant have had and have asked for.
 func (g *gate) place(r rank, c *seawall.Class) rank {
-	if c.Tenant != 0 && g.shares != nil && r.cohort() >= g.shares.keep(c.Tenant) {
-		return r.behind()
+	stands := inOrder
+	if c.User != 0 {
+		stands = g.favours.standing(c.User, g.second)
 	}
-	if c.User == 0 {
-		return r
+	if stands < behind && c.Tenant != 0 && g.shares != nil && r.cohort() >= g.shares.keep(c.Tenant) {
+		stands = behind
 	}
-	switch g.favours.standing(c.User, g.second) {
+	switch stands {
 	case ahead:
 		return r.ahead()
-	case behind:
-		return r.behind()
 	case lower:
 		if r.class() == 0 {
 			r += 1 << 32 // its Critical requests stand among the Normal
 		}
+		return r.behind()
+	case behind:
 		return r.behind()
 	default:
 		return r

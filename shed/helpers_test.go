@@ -15,9 +15,15 @@ import (
 // of returns the class of a priority, of nobody in particular.
 func of(p seawall.Priority) seawall.Class { return seawall.Class{Priority: p} }
 
-// start makes a Shedder that finds its own limit.
+// start makes a Shedder that finds its own limit. The run queue is that of the
+// whole process, in real time: where time is virtual, or other tests run beside
+// this one, it tells nothing about the backend, and is not looked at unless asked
+// for.
 func start(t testing.TB, cfg shed.Config) *shed.Shedder {
 	t.Helper()
+	if cfg.RunQueue == 0 {
+		cfg.RunQueue = seawall.Off
+	}
 	s, err := shed.New(cfg)
 	if err != nil {
 		t.Fatal(err)

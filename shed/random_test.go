@@ -152,6 +152,21 @@ func (l look) String() string {
 
 const looksPerSecond = 10
 
+// told plays the accident against the oracle.
+func (a *accident) told(t *testing.T) (rec *spike.Record) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := seawall.Must(spike.NewBackend(a.sc.Backend))
+		o := seawall.Must(spike.NewOracle(spike.OracleConfig{Slots: a.sc.Backend.Slots}))
+		var err error
+		if rec, _, err = a.sc.Follow(o).Run(t.Context(), b, spike.Against(b.Target(o.Guard)), nil); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+	})
+	return rec
+}
+
 // play plays the accident and looks at the Shedder ten times a second, and once
 // when all is over: look 0 is at 100 ms.
 func (a *accident) play(t *testing.T) (rec *spike.Record, looks []look) {
@@ -211,7 +226,7 @@ func TestRandom(t *testing.T) {
 			a := accidentOf(seed)
 			rec, looks := a.play(t)
 			known, failed := knownAccidents[seed], false
-			for _, v := range a.violations(rec, looks) {
+			for _, v := range a.violations(rec, looks, func() *spike.Record { return a.told(t) }) {
 				failed = true
 				if reason, ok := known[v.property]; ok {
 					t.Logf("known to fail (%s): %v", reason, v)

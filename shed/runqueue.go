@@ -95,7 +95,7 @@ func (p processors) step(w *window, volume, long float64) processors {
 	case q > long && was == 0:
 		p.fits = max(0.95*p.fits, 0.9*p.x)
 	case w.runnableLeast < 1 && q < 1: // idle: it was a stall and no crowd
-		p.fits *= 1.15
+		p.fits *= 1.08
 	case q <= long:
 		p.fits = min(p.fits*1.015, 2*p.x)
 	}

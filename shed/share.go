@@ -18,6 +18,7 @@ const (
 	tenantCells = 1 << 10
 	tenantShift = 64 - 10
 	shareHalf   = 20.0 // seconds
+	shareEvery  = 0.25 // seconds between looks at the thresholds
 	// The first request of a user in a second counts as much as newSecond
 	// others: a journey is a few requests in one or two seconds, and abuse is
 	// coming again and again. Who has more than overCount, and more than
@@ -40,8 +41,9 @@ type shares struct {
 	keeps   [2][tenantCells]atomic.Uint32 // of 128 cohorts of a tenant's users, those within its share
 
 	over    atomic.Uint32 // how many are too many
-	halved  float64       // when that was, in seconds
-	weighed float64       // when the tenants' shares were computed
+	begun   bool
+	halved  float64 // when that was, in seconds
+	weighed float64 // when the tenants' shares were computed
 }
 
 // cells are where an ID is counted.
@@ -96,13 +98,18 @@ func (s *shares) keep(id seawall.ID) uint32 {
 // step brings the thresholds up to date; pass is the share of the arrivals for
 // which there is room, 1 outside of saturation.
 func (s *shares) step(now, pass float64) {
-	if now-s.halved >= shareHalf {
-		if s.halved > 0 {
-			s.halve()
-		}
-		s.halved = now
+	if !s.begun {
+		s.begun, s.halved, s.weighed = true, now, now-shareEvery
 	}
-	if now-s.weighed < 0.25 {
+	for n := 0; now-s.halved >= shareHalf; n++ {
+		s.halved += shareHalf
+		if n > 24 { // nothing is left of counts of 24 bits
+			s.halved = now
+			break
+		}
+		s.halve()
+	}
+	if now-s.weighed < shareEvery {
 		return
 	}
 	s.weighed = now

@@ -44,10 +44,7 @@ func simulate(t *testing.T, sc spike.Scenario, contender string, watch func(*she
 		var g spike.Guard
 		switch contender {
 		case "seawall":
-			s, err := shed.New(shed.Config{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := start(t, shed.Config{})
 			g = guard(s)
 			if watch != nil {
 				go watch(s)
@@ -241,7 +238,7 @@ func TestDryRunTellsTheTruth(t *testing.T) {
 		Load: spike.Load{Profile: spike.Step(0.7*capacity, 1.5*capacity, 20*time.Second, 10*time.Second), Duration: 40 * time.Second, Seed: 4, Timeout: 5 * time.Second},
 	}
 	synctest.Test(t, func(t *testing.T) {
-		b, s := seawall.Must(spike.NewBackend(backend)), seawall.Must(shed.New(shed.Config{DryRun: true}))
+		b, s := seawall.Must(spike.NewBackend(backend)), start(t, shed.Config{DryRun: true})
 		go func() {
 			time.Sleep(19 * time.Second)
 			if share := s.Stats().RefusedShare; share > 0.01 {

@@ -208,3 +208,31 @@ func measure(ctx context.Context) error {
 	}
 	return nil
 }
+
+// How much a backend serves is measured with as many workers as keep it busy.
+func ExampleMeasureCapacity() {
+	backend := seawall.Must(spike.NewBackend(spike.BackendConfig{Slots: 2, Service: spike.Constant(10 * time.Millisecond)}))
+	capacity, err := spike.MeasureCapacity(context.Background(), backend.Target(nil), 4, time.Second)
+	fmt.Println(capacity > 100 && capacity < 220, err)
+	// Output: true <nil>
+}
+
+// A server that one figure describes, such as one bound by its processor.
+func ExampleOneQueue() {
+	cfg := seawall.Must(spike.OneQueue(450, 0))
+	fmt.Println(cfg.Slots, cfg.Service.Mean().Round(10*time.Microsecond))
+	// Output: 1 2.22ms
+}
+
+// A scenario against a server in a process of its own.
+func ExampleScenario_RunServer() {
+	ctx := context.Background()
+	server := seawall.Must(spike.StartServer(ctx, spike.ServerConfig{Name: "bare"}))
+	all := seawall.Must(spike.Scenarios(spike.ScenarioConfig{Backend: seawall.Must(spike.OneQueue(450, 0))}))
+	record, stats, err := all[0].RunServer(ctx, server, spike.InChild(server.URL()), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(record.Samples), stats.Served)
+}
