@@ -234,5 +234,5 @@ func ExampleScenario_RunServer() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(len(record.Samples), stats.Served)
+	fmt.Println(len(record.Samples), stats.CPU)
 }
