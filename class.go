@@ -198,7 +198,7 @@ func (c *classifier) classify(r *http.Request) Class {
 	if c.tenant != nil && tenant == 0 {
 		tenant = c.tenant(r)
 	}
-	if c.trusted != nil {
+	if c.trusted != nil { //nolint:nestif // one thing after the other
 		stated, waits := r.Header[PriorityHeader], r.Header[c.timeout]
 		if (len(stated) == 1 || len(waits) == 1) && c.trusted(r) {
 			if len(stated) == 1 {

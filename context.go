@@ -23,8 +23,8 @@ type classKey struct{}
 // classContext holds the class itself: context.WithValue would need one
 // allocation for the value and one for the context.
 type classContext struct {
-	context.Context
-	class Class
+	context.Context //nolint:containedctx // it is one
+	class           Class
 }
 
 func (c *classContext) Value(key any) any {

@@ -89,7 +89,7 @@ func parseGRPCTimeout(s string) time.Duration {
 	if v > maxTimeout/unit {
 		return 0
 	}
-	return v * unit
+	return v * unit //nolint:durationcheck // a number of units
 }
 
 // parseTimeout reads a number in a unit that is understood, or what
@@ -174,7 +174,7 @@ func times(number string, unit time.Duration) (time.Duration, bool) {
 			continue
 		}
 		scale /= 10
-		fraction += v * scale
+		fraction += v * scale //nolint:durationcheck // a number of units
 	}
-	return d*unit + fraction, digits > 0
+	return d*unit + fraction, digits > 0 //nolint:durationcheck // a number of units
 }

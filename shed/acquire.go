@@ -38,7 +38,7 @@ func (s *Shedder) TryAcquire(ctx context.Context, c seawall.Class) (Permit, erro
 // acquire is the hot path. It calls nothing, so that nothing has to be kept
 // safe across calls. An error is a *seawall.Rejection: as an error it lets
 // Acquire be inlined, and the Class be made where it is read.
-func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (ticket, error) {
+func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (ticket, error) { //nolint:funlen,gocognit // it calls nothing: see above
 	g := s.gate.Load()
 	if c.Exempt {
 		s.exempt.Add(1)
@@ -78,7 +78,7 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 		sh.lowered.Add(add)
 	}
 	sampled := (seq-1)&g.mask == 0
-	if sampled {
+	if sampled { //nolint:nestif // as above
 		t.start = s.now()
 		if t.start >= s.due.Load() {
 			s.tick(ctx, t.start)
@@ -175,7 +175,7 @@ func (s *Shedder) admitted(ctx context.Context, g *gate, c *seawall.Class, r ran
 	if g.favours != nil {
 		if ctx.Err() != nil {
 			s.release(&t, true, 0)
-			return s.gone(ctx, g, c, r, event{})
+			return s.gone(ctx, g, c, event{})
 		}
 		if c.User != 0 {
 			g.favours.admitted(c.User, g.second)
@@ -200,7 +200,7 @@ func (s *Shedder) full(ctx context.Context, g *gate, c *seawall.Class, r rank, s
 		}
 		return s.refuse(ctx, g, c, r, seq, &slow.full, event{})
 	case ctx.Err() != nil:
-		return s.gone(ctx, g, c, r, event{})
+		return s.gone(ctx, g, c, event{})
 	}
 	p := patience{wait: limit, left: remaining(ctx, c)}
 	if spare := p.left - g.expectOf(c); spare < limit {
@@ -313,7 +313,7 @@ func (s *Shedder) release(t *ticket, dropped bool, more int64) {
 	now := s.now()
 	c := &sh.ring[t.tick()%ringSlots]
 	fresh := g.tick-t.tick() < ringAge
-	if dropped {
+	if dropped { //nolint:nestif // the end of a sample
 		if fresh {
 			c.retract(t.flags(), seats)
 		}

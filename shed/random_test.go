@@ -204,7 +204,7 @@ func (a *accident) play(t *testing.T) (rec *spike.Record, looks []look) {
 // TestRandom plays accidents and holds the Shedder to what must be true of all
 // of them. SEAWALL_SEED=7 plays one and shows all of it, SEAWALL_LONG=1 plays
 // hundreds.
-func TestRandom(t *testing.T) {
+func TestRandom(t *testing.T) { //nolint:tparallel // its subtests are simulations, one a processor
 	if raceEnabled || testing.Short() {
 		t.Skip("simulations")
 	}

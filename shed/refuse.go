@@ -83,13 +83,12 @@ func (s *Shedder) late(ctx context.Context, g *gate, c *seawall.Class, r rank, s
 // dead refuses a request whose context was done before it came. It is nobody's
 // demand: the law does not hear of it.
 func (s *Shedder) dead(ctx context.Context, g *gate, c *seawall.Class) (ticket, error) {
-	r := classOf(c.Priority)
 	s.slowOf(c).unheard.Add(1)
-	return s.gone(ctx, g, c, r, event{})
+	return s.gone(ctx, g, c, event{})
 }
 
 // gone refuses a request whose context is done.
-func (s *Shedder) gone(ctx context.Context, g *gate, c *seawall.Class, r rank, e event) (ticket, error) {
+func (s *Shedder) gone(ctx context.Context, g *gate, c *seawall.Class, e event) (ticket, error) {
 	slow := s.slowOf(c)
 	rej := &seawall.Rejection{Component: component, Name: g.cfg.Name, Reason: seawall.Canceled, Cause: context.Cause(ctx)}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {

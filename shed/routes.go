@@ -1,6 +1,7 @@
 package shed
 
 import (
+	"maps"
 	"math"
 	"sync"
 )
@@ -79,11 +80,7 @@ func (r *routes) learn(shards []shard, dt float64) *routeTable {
 	r.mu.Lock()
 	grown := len(r.names) != len(r.table.index)
 	if grown {
-		index := make(map[string]uint32, len(r.names))
-		for name, i := range r.names {
-			index[name] = i
-		}
-		r.table.index = index // a new one: readers have the old
+		r.table.index = maps.Clone(r.names) // a new one: readers have the old
 	}
 	r.mu.Unlock()
 	r.weigh()

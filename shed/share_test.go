@@ -294,7 +294,7 @@ func TestShareOfAMillion(t *testing.T) {
 func TestShareDoesNotOverflow(t *testing.T) {
 	s := newShares()
 	most := uint32(maxSeats * 64)
-	for i := range uint32(3 * (1 << 24) / most) {
+	for i := range 3 * (1 << 24) / most {
 		before := s.estimate(9)
 		s.user(9, most, i)
 		s.tenant(9, most)

@@ -75,7 +75,7 @@ func busy(t *testing.T, s *shed.Shedder, c *tally, look func(step int)) {
 				p, err := acquire()
 				if err != nil {
 					c.refused[i].Add(1)
-					switch refusal(t, err, err.(*seawall.Rejection).Reason).Reason {
+					switch refusal(t, err, err.(*seawall.Rejection).Reason).Reason { //nolint:exhaustive // there are no others
 					case seawall.Canceled:
 						c.left[i].Add(1)
 					case seawall.DeadlineExceeded:

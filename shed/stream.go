@@ -104,7 +104,8 @@ func (s *stream) over(w http.ResponseWriter, p *Permit, r *http.Request) http.Re
 	_, flushes := w.(http.Flusher)
 	_, hijacks := w.(http.Hijacker)
 	_, pushes := w.(http.Pusher)
-	_, closes := w.(http.CloseNotifier) //nolint:staticcheck // frameworks that are not so young ask for it, and panic without
+	//lint:ignore SA1019 frameworks that are not so young ask for it, and panic without
+	_, closes := w.(http.CloseNotifier) //nolint:staticcheck // as said
 	switch f := (flushing{s}); {
 	case flushes && hijacks && closes:
 		return hijackClosing{flushHijack{f}}
@@ -142,6 +143,7 @@ func (s hijacking) Hijack() (net.Conn, *bufio.ReadWriter, error)   { return s.hi
 func (s flushHijack) Hijack() (net.Conn, *bufio.ReadWriter, error) { return s.hijack() }
 
 func (s *stream) closeNotify() <-chan bool {
+	//lint:ignore SA1019 as above
 	return s.ResponseWriter.(http.CloseNotifier).CloseNotify() //nolint:staticcheck,forcetypeassert // as above
 }
 

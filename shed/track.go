@@ -47,10 +47,10 @@ type trackKey struct{}
 // the context that carries it and, for streams, its writer: one allocation for
 // all.
 type tracked struct {
-	context.Context
-	permit Permit
-	outer  *tracked // in another Shedder, or in the same once more
-	stream stream
+	context.Context //nolint:containedctx // it is one
+	permit          Permit
+	outer           *tracked // in another Shedder, or in the same once more
+	stream          stream
 }
 
 func (t *tracked) Value(key any) any {

@@ -34,7 +34,7 @@ func TestTrack(t *testing.T) {
 			if _, ok := w.(*httptest.ResponseRecorder); !ok {
 				t.Errorf("the writer is wrapped: %T", w)
 			}
-			later = r.Context()
+			later = r.Context() //nolint:fatcontext // to use it when the handler has ended
 			for _, c := range []struct{ more, want int }{{3, 5}, {-1, 4}, {-50, 1}, {50, 10}} {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Hour)
 				if !shed.AddCost(ctx, c.more) || s.Stats().InFlight != c.want {

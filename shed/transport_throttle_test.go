@@ -47,7 +47,7 @@ func TestTransportCountsAccepts(t *testing.T) {
 		"time-out":             {host: untilDone, ctx: late, refuses: true},
 		"the caller left":      {host: untilDone, ctx: cancelled},
 		"refused on this side": {host: fails(fmt.Errorf("pool: %w", &seawall.Rejection{Component: "breaker", Reason: seawall.CircuitOpen}))},
-		"against the rules":    {host: func(*http.Request) (*http.Response, error) { return nil, nil }},
+		"against the rules":    {host: func(*http.Request) (*http.Response, error) { return nil, nil }}, //nolint:nilnil // just that
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			tr := outbound(t, shed.TransportConfig{Base: c.host})

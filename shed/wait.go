@@ -75,7 +75,7 @@ func (s *Shedder) wait(ctx context.Context, g *gate, c *seawall.Class, r rank, t
 	e := event{wait: waited}
 	switch {
 	case v == left:
-		return s.gone(ctx, g, c, r, e)
+		return s.gone(ctx, g, c, e)
 	case v == expired && p.hurried:
 		return s.late(ctx, g, c, r, seq, e)
 	case !seated:

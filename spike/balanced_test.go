@@ -11,14 +11,14 @@ import (
 )
 
 func TestBalancedValidate(t *testing.T) {
-	for want, make := range map[string]func() (Target, error){
+	for want, build := range map[string]func() (Target, error){
 		"Balance must be RoundRobin or LeastInFlight (got 0)": func() (Target, error) { return Balanced(0, instant) },
 		"Balance must be RoundRobin or LeastInFlight (got 3)": func() (Target, error) { return Balanced(3, instant) },
 		"len(targets) must be between 1 and 1000 (got 0)":     func() (Target, error) { return Balanced(RoundRobin) },
 		"len(targets) must be between 1 and 1000 (got 1001)":  func() (Target, error) { return Balanced(RoundRobin, make([]Target, 1001)...) },
 		"seawall/spike: target must not be nil":               func() (Target, error) { return Balanced(LeastInFlight, instant, nil) },
 	} {
-		if _, err := make(); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := build(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want ...%s...", err, want)
 		}
 	}

@@ -131,13 +131,13 @@ func (sc Scenario) RunServer(ctx context.Context, s *Server, run Runner, progres
 	rec, err := sc.play(ctx, run, progress, nothing, func(ctx context.Context) (err error) {
 		start := time.Now()
 		if sleep(ctx, sc.Start) != nil { // the run has failed, and says why
-			return nil
+			return nil //nolint:nilerr // see above
 		}
 		if before, err = s.Stats(ctx); err != nil {
 			return err
 		}
 		if sleep(ctx, time.Until(start.Add(sc.End))) != nil {
-			return nil
+			return nil //nolint:nilerr // see above
 		}
 		after, err = s.Stats(ctx)
 		return err
@@ -148,7 +148,10 @@ func (sc Scenario) RunServer(ctx context.Context, s *Server, run Runner, progres
 // play runs the load and what goes on beside it from its start on, which the end
 // of ctx, or of a run that fails, cancels; after a run that does not, then comes
 // last.
-func (sc Scenario) play(ctx context.Context, run Runner, progress func(Progress), then func(context.Context) error, beside ...func(context.Context) error) (*Record, error) {
+func (sc Scenario) play(
+	ctx context.Context, run Runner, progress func(Progress),
+	then func(context.Context) error, beside ...func(context.Context) error,
+) (*Record, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (

@@ -66,10 +66,10 @@ func (cfg ScenarioConfig) stage() (*stage, error) {
 // what is before it, the spike, and what is after it.
 func (st *stage) lasts(before, spike, after time.Duration) {
 	st.part = st.cfg.Duration / 14
-	st.start, st.hold = before*st.part, spike*st.part
+	st.start, st.hold = before*st.part, spike*st.part //nolint:durationcheck // numbers of parts
 	st.end = st.start + st.hold
 	if before+spike+after != 14 {
-		st.cfg.Duration = st.end + after*st.part
+		st.cfg.Duration = st.end + after*st.part //nolint:durationcheck // numbers of parts
 	}
 }
 

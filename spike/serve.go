@@ -108,7 +108,7 @@ func serveSite(in io.Reader, out io.Writer, sites Sites) error {
 	if site.Handler == nil {
 		return fmt.Errorf("seawall/spike: site %s has no handler", job.Name)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // until the process ends
 	if err != nil {
 		return fmt.Errorf("seawall/spike: %w", err)
 	}

@@ -202,7 +202,7 @@ func (s *Server) end(ctx context.Context, why error) error {
 			over = !more
 		case <-ctx.Done():
 			_ = s.cmd.Process.Kill()
-			for range s.lines { //nolint:revive // until its end, which is near
+			for range s.lines { // until its end, which is near
 			}
 			over = true
 		}

@@ -32,7 +32,7 @@ var testSites = Sites{
 		return Site{Handler: b.Handler(), Stats: b.Stats}, nil
 	},
 	"procs": func(arg string) (Site, error) {
-		fmt.Println("some chatter")
+		fmt.Println("some chatter") //nolint:forbidigo // what a child prints
 		return Site{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, strconv.Itoa(runtime.GOMAXPROCS(0))+arg)
 		})}, nil

@@ -83,7 +83,7 @@ func floodedChild() int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		server.Close()
 	}()
-	fmt.Println(l.Addr())
+	fmt.Println(l.Addr()) //nolint:forbidigo // its parent reads it
 	_ = server.Serve(l)
 	return 0
 }

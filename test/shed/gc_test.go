@@ -109,7 +109,7 @@ func bySpike(r *http.Request) seawall.Class {
 
 type node struct {
 	next *node
-	pad  [6]uint64
+	_    [6]uint64
 }
 
 // pressure keeps the collector busy until quit is closed: a heap of a million
