@@ -149,7 +149,7 @@ func TestStartsIntoTheLoad(t *testing.T) {
 				return
 			}
 			t.Logf("%d lost, the last after %v", len(lost), lost[len(lost)-1])
-			if backend.Slots < 64 {
+			if backend.Slots < shed.FirstLimit {
 				t.Errorf("%d requests were lost although the first limit has room for them", len(lost))
 			}
 			if last := lost[len(lost)-1]; last > 2*time.Second+service(backend).Mean() {
