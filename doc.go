@@ -25,7 +25,12 @@
 //     share, 503 when the service is short, always with Retry-After, and never
 //     after anything was carried out.
 //   - [Observer] is told of every decision, [Snapshotter] can be asked for the
-//     state, and [Controllable] takes an operator's overrides.
+//     state, and [Controllable] takes an operator's overrides. [LogObserver]
+//     writes a line for many decisions, [Var] is for expvar, and the module
+//     adapters/promobserver is for Prometheus.
+//   - [WithClass] and [ClassFrom] carry the class on to what a handler asks of
+//     others; [FromPeers] and [ClassifierConfig] say which of your own services
+//     are believed when they state a priority or how long they wait.
 //   - [ClientIP] and [Identity] tell who is asking without believing what
 //     strangers write into header fields.
 //

@@ -22,12 +22,13 @@ import (
 func BenchmarkShed(b *testing.B) {
 	configs := map[string]shed.Config{
 		"address": {},
+		"track":   {Classify: func(*http.Request) seawall.Class { return seawall.Class{Track: true, Cost: 2} }},
 		"cookie-routes": {Classify: classify(b, seawall.ClassifierConfig{
 			Routes: map[string]seawall.Class{"GET /feed": {}, "POST /login": {Priority: seawall.Critical}},
 			User:   seawall.Identity{Cookie: "sid"},
 		})},
 	}
-	for _, name := range []string{"address", "cookie-routes"} {
+	for _, name := range []string{"address", "cookie-routes", "track"} {
 		b.Run("admit/"+name, func(b *testing.B) {
 			s := seawall.Must(shed.New(configs[name]))
 			shedForms(b, s.Middleware(shedNothing), http.StatusNoContent, func(*testing.B) {})

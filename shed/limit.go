@@ -153,6 +153,9 @@ func (s state) stepSaturated(w *window, b bounds) state {
 		}
 		return s
 	}
+	if s.phase == converge && s.sat.since+tick < s.base.mean {
+		return s // what comes back was let in before: nothing is known of a full house
+	}
 	if t := &s.hunt.test; s.phase != hold || !t.on || !t.down {
 		s.sat = s.sat.observe(w, s.base.cv2) // X is that of the whole limit
 	}
