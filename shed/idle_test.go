@@ -108,9 +108,10 @@ func TestNewAllocs(t *testing.T) {
 		}
 	}) / n
 	t.Logf("New allocates %d bytes, with %d shards", each, shards)
-	if most := 5 * (13<<10 + shards*6<<10) / 4; each > most {
+	if most := 5 * (16<<10 + shards*6<<10) / 4; each > most {
 		t.Errorf("New allocates %d bytes, want at most %d, a quarter above what its comment says", each, most)
 	}
+	useOnce(t, shedders[1]) // the first look at the run queue makes the runtime's tables
 	// Requests within one tick; a tick publishes, and that is garbage.
 	used := allocated(func() {
 		for range 1000 {
