@@ -54,8 +54,11 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 	} else {
 		r = g.epochs.rankOf(c.Priority, c.User)
 	}
-	if g.favours != nil {
+	lowered := false
+	if g.favours != nil && (c.Tenant != 0 || g.favours.knows(c.User)) {
+		own := r.class()
 		r = g.place(r, c)
+		lowered = r.class() != own
 	}
 	level := r.level()
 	below := level >= g.floor
@@ -73,7 +76,6 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 		add = 1<<32 | 1
 	}
 	seq := uint32(sh.offered[level].Add(add))
-	lowered := g.favours != nil && r.class() != uint32(classOf(c.Priority)>>32)
 	if lowered {
 		sh.lowered.Add(add)
 	}

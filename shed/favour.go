@@ -38,6 +38,12 @@ func (f *favours) has(user seawall.ID, second uint32) bool {
 	return f.standing(user, second) == ahead
 }
 
+// knows is a quick look: mostly there is nothing about a user, and then there
+// is no more to find out.
+func (f *favours) knows(user seawall.ID) bool {
+	return f.entries[uint64(user)*0x9e3779b97f4a7c15>>favourShift].Load()&0xff > 0
+}
+
 // standing is where in its priority a user's next request goes.
 type standing uint8
 

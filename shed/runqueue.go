@@ -16,7 +16,7 @@ import (
 
 // runQueue looks at it, at most every pollEvery: 0.1 us.
 type runQueue struct {
-	mu     sync.Mutex // only ever tried
+	mu     sync.Mutex // requests only ever try it; a tick takes it for an addition or two
 	sample [1]metrics.Sample
 	count  float64
 	sum    float64
@@ -24,9 +24,11 @@ type runQueue struct {
 	last   atomic.Int64
 }
 
-const fewestPolls = 3
-
-const pollEvery = int64(2 * time.Millisecond)
+const (
+	pollEvery = int64(2 * time.Millisecond)
+	// fewestPolls in a tick are needed: fewer are a moment, not a state.
+	fewestPolls = 3
+)
 
 // poll adds a look, if it is time for one.
 func (q *runQueue) poll(now int64) {
@@ -54,7 +56,7 @@ func (q *runQueue) poll(now int64) {
 func (q *runQueue) take() (mean, least float64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.count >= fewestPolls { // fewer are a moment, not a state
+	if q.count >= fewestPolls {
 		mean, least = q.sum/q.count, q.least
 	}
 	q.count, q.sum, q.least = 0, 0, 0

@@ -90,8 +90,7 @@ const tickNanos = int64(tick * float64(time.Second))
 
 // New returns a Shedder. It takes about 16 KiB and 6 KiB more for each
 // processor (up to 16), 144 KiB after the first few hundred requests, 64 KiB at
-// the first saturation, and nothing that would
-// have to be stopped.
+// the first saturation, and nothing that would have to be stopped.
 func New(cfg Config) (*Shedder, error) {
 	resolved, err := cfg.resolve()
 	if err != nil {

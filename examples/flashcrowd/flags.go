@@ -56,7 +56,7 @@ func parseFlags(args []string, usage io.Writer) (*options, error) {
 	fs.SetOutput(io.Discard)
 	scenario := fs.String("scenario", "", "names separated by commas, or all (default: the peak as a step; -list shows them)")
 	fs.Float64Var(&o.peak, "peak", checkPeak, "height of the spike in multiples of the calm load, which is 0.7 of the capacity")
-	backend := fs.String("backend", "24x80ms", "slots and service time: "+backendForms)
+	backend := fs.String("backend", "24x80ms", "slots and service time: "+spike.BackendForms)
 	mix := fs.String("mix", defaultMix, "shares of the priorities: "+mixForm)
 	fs.Uint64Var(&o.seed, "seed", 1, "of the crowd and of the backend's service times")
 	fs.IntVar(&o.seeds, "seeds", 1, "how many crowds to send; figures are medians (3 with -check, 1 with -short)")
@@ -109,7 +109,7 @@ func (o *options) resolve(given map[string]bool, text texts) error {
 		return fmt.Errorf("-duration must be between 1s and %v (got %v)", maxDuration, o.duration)
 	}
 	var err error
-	if o.backend, err = parseBackend(text.backend); err != nil {
+	if o.backend, err = spike.ParseBackend(text.backend); err != nil {
 		return fmt.Errorf("-backend %q: %w", text.backend, err)
 	}
 	if o.mix, err = parseMix(text.mix); err != nil {

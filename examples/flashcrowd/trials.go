@@ -61,7 +61,7 @@ func (o *options) worldOf(backend string, duration time.Duration, seed uint64) (
 	text, withRoutes := strings.CutPrefix(backend, routed)
 	if backend != "" {
 		var err error
-		if cfg.Backend, err = parseBackend(text); err != nil {
+		if cfg.Backend, err = spike.ParseBackend(text); err != nil {
 			return nil, fmt.Errorf("backend %q: %w", backend, err)
 		}
 	}

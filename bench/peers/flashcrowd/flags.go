@@ -41,7 +41,7 @@ func parseFlags(args []string, usage io.Writer) (*options, error) {
 	fs.SetOutput(io.Discard)
 	scenario := fs.String("scenario", "", "names separated by commas, or all (default 10x; all with -check; -list shows them)")
 	names := fs.String("contenders", "", "names separated by commas (default all; -list shows them)")
-	backend := fs.String("backend", "24x80ms", "slots and service time: "+backendForms)
+	backend := fs.String("backend", "24x80ms", "slots and service time: "+spike.BackendForms)
 	fs.Uint64Var(&o.seed, "seed", 1, "of the first crowd and of the backend's service times")
 	fs.IntVar(&o.seeds, "seeds", 1, "how many crowds to send; figures are medians")
 	fs.DurationVar(&o.duration, "duration", 14*time.Second, "of most runs: 4/14 before the spike, 6/14 spike, 4/14 after")
@@ -70,7 +70,7 @@ func parseFlags(args []string, usage io.Writer) (*options, error) {
 }
 
 func (o *options) resolve(backend, scenario, names string) (err error) {
-	if o.backend, err = parseBackend(backend); err != nil {
+	if o.backend, err = spike.ParseBackend(backend); err != nil {
 		return fmt.Errorf("-backend %q: %w", backend, err)
 	}
 	if o.contenders, err = pickContenders(names); err != nil {
