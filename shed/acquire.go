@@ -191,17 +191,18 @@ func (s *Shedder) admitted(ctx context.Context, g *gate, c *seawall.Class, r ran
 
 // full goes on where there is no seat.
 func (s *Shedder) full(ctx context.Context, g *gate, c *seawall.Class, r rank, seq uint32, t ticket, how mode) (ticket, error) {
-	s.shards[t.shard()].blocked.Add(1)
-	slow := s.slowOf(c)
+	sh := &s.shards[t.shard()]
 	limit := g.cfg.waitOf(c.Priority)
-	switch {
-	case how&mayWait == 0 || limit <= 0 || g.dry || g.closed:
+	if how&mayWait == 0 || limit <= 0 || g.dry || g.closed {
+		full := &sh.full[classOf(c.Priority)>>32]
 		if g.plain {
-			slow.full.Add(1)
+			full.Add(1)
 			return ticket{}, g.overloaded(r, seq)
 		}
-		return s.refuse(ctx, g, c, r, seq, &slow.full, event{})
-	case ctx.Err() != nil:
+		return s.refuse(ctx, g, c, r, seq, full, event{})
+	}
+	sh.blocked.Add(1)
+	if ctx.Err() != nil {
 		return s.gone(ctx, g, c, event{})
 	}
 	p := patience{wait: limit, left: remaining(ctx, c)}

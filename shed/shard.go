@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/seawall-go/seawall"
 )
 
 // What a tick needs to know is counted in shards, so that cores do not fight
@@ -43,9 +45,12 @@ type shard struct {
 	// as often as it had seats.
 	returned atomic.Uint64
 	done     atomic.Uint64 // completions whose client was still there, in seats and doneOne
-	blocked  atomic.Uint64 // arrivals that met a full house or a queue
-	extra    atomic.Int64  // seats that arrivals asked for beyond one each
-	nMax     atomic.Int64
+	// arrivals that met a full house or a queue, but for those in full, who were
+	// turned away at once
+	blocked atomic.Uint64
+	full    [seawall.NumPriorities]atomic.Uint64
+	extra   atomic.Int64 // seats that arrivals asked for beyond one each
+	nMax    atomic.Int64
 	// what eligible returns took beyond the age at which their cohort was closed
 	overdue, overdueSquares atomic.Uint64
 	_                       [64]byte

@@ -13,7 +13,7 @@ type slowCounts struct {
 	waited    atomic.Uint64
 	ended     atomic.Uint64 // of those, who do not wait any more
 	waitNanos atomic.Uint64
-	full      atomic.Uint64 // no seat, and no wait or no room to wait
+	full      atomic.Uint64 // no room to wait; shards count those who would not have waited
 	expired   atomic.Uint64 // waited in vain, or made room for somebody better
 	left      atomic.Uint64 // the client gave up
 	late      atomic.Uint64 // too late for the client
@@ -141,6 +141,9 @@ func (s *Shedder) Stats() Stats {
 			totals[l/cohorts].offered += arrivals
 			totals[l/cohorts].floored += uint64(floored)
 		}
+		for class := range s.shards[i].full {
+			totals[class].full += s.shards[i].full[class].Load()
+		}
 	}
 	for i := range out.Priorities {
 		out.Priorities[i] = s.slow[i].stats(uint32(i), totals[i])
@@ -154,7 +157,7 @@ func whole(v uint64) uint64 { return uint64(max(0, int64(v))) }
 func (c *slowCounts) stats(class uint32, total counts) PriorityStats {
 	p := PriorityStats{
 		Priority: priorityOf(class), Offered: whole(total.offered) + c.unheard.Load(), Floored: whole(total.floored),
-		Full: c.full.Load(), Expired: c.expired.Load(), Left: c.left.Load(), Late: c.late.Load(), Draining: c.draining.Load(),
+		Full: total.full + c.full.Load(), Expired: c.expired.Load(), Left: c.left.Load(), Late: c.late.Load(), Draining: c.draining.Load(),
 		Waited: c.waited.Load(), WaitTotal: time.Duration(c.waitNanos.Load()),
 	}
 	p.Refused = p.Floored + p.Full + p.Expired + p.Left + p.Late + p.Draining

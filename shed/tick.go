@@ -16,7 +16,7 @@ type slot struct {
 }
 
 // counts are totals by class since New.
-type counts struct{ offered, floored uint64 }
+type counts struct{ offered, floored, full uint64 }
 
 // tick runs the law, in the goroutine of whichever request finds it due. If
 // another one is at it, it does nothing.
@@ -98,6 +98,11 @@ func (s *Shedder) collect(now int64) {
 			t.floored += uint64(floored)
 		}
 		w.blocked += float64(sh.blocked.Swap(0))
+		for class := range sh.full {
+			v := sh.full[class].Swap(0)
+			w.blocked += float64(v)
+			s.total[class].full += v
+		}
 		w.done += float64(sh.done.Swap(0)) / doneOne
 		w.extra += float64(sh.extra.Swap(0))
 		w.nMax = max(w.nMax, float64(sh.nMax.Swap(0)))
@@ -135,7 +140,7 @@ func addLowered(t *[seawall.NumPriorities]counts, v uint64) {
 func (s *Shedder) countRefusals(w *window) {
 	var refused uint64
 	for i := range s.total {
-		refused += s.total[i].floored + s.slow[i].refused()
+		refused += s.total[i].floored + s.total[i].full + s.slow[i].refused()
 	}
 	if w.arrivals > 0 {
 		share := clamp(float64(int64(refused-s.refused))/w.arrivals, 0, 1)
