@@ -54,11 +54,10 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 	} else {
 		r = g.epochs.rankOf(c.Priority, c.User)
 	}
-	lowered := false
+	own, lowered := r, false
 	if g.favours != nil && (c.Tenant != 0 || g.favours.knows(c.User)) {
-		own := r.class()
 		r = g.place(r, c)
-		lowered = r.class() != own
+		lowered = r.class() != own.class()
 	}
 	level := r.level()
 	below := level >= g.floor
@@ -99,8 +98,10 @@ func (s *Shedder) acquire(ctx context.Context, c *seawall.Class, how mode) (tick
 		if g.cfg.RunQueue > 0 {
 			s.runs.poll(t.start)
 		}
-		if g.shares != nil {
-			g.weigh(c, uint32(seats), seq)
+		if g.shares != nil && g.weigh(c, uint32(seats), seq) {
+			// Who goes over the share with this request waits behind the others.
+			// The floor has counted on it, and leaves it alone.
+			r = g.place(own, c)
 		}
 	}
 	if below {
@@ -150,20 +151,22 @@ func (g *gate) place(r rank, c *seawall.Class) rank {
 	}
 }
 
-// weigh counts a sampled request for its user and tenant.
-func (g *gate) weigh(c *seawall.Class, seats, seq uint32) {
+// weigh counts a sampled request for its user and tenant, and reports whether
+// the user now stands elsewhere.
+func (g *gate) weigh(c *seawall.Class, seats, seq uint32) (moved bool) {
 	n := seats
 	if seq != 1 { // the first of a level is always sampled, and stands for itself
 		n *= g.mask + 1
 	}
 	if c.User != 0 {
 		if over, far := g.shares.user(c.User, n, g.second); g.favours != nil {
-			g.favours.weigh(c.User, g.second, over, far)
+			moved = g.favours.weigh(c.User, g.second, over, far)
 		}
 	}
 	if c.Tenant != 0 {
 		g.shares.tenant(c.Tenant, n)
 	}
+	return moved
 }
 
 // admitted is the rest of an admission that somebody is told of, that Close may

@@ -10,11 +10,14 @@ import (
 // served and those who are not moves a little all the time. So a user who has
 // been let in while others are refused goes first within the priority for the
 // next favourCount requests in favourSeconds; not again before these are over,
-// so that many requests bring no more of it than a few.
+// so that many requests bring no more of it than a few. In its first favourFirm
+// seconds being over the share does not end it: a journey whose answers take a
+// second each is one of many seconds, too.
 
 const (
 	favourCount   = 8
 	favourSeconds = 10
+	favourFirm    = 3
 	favourUsers   = 1 << 14
 	favourShift   = 64 - 14
 )
@@ -73,21 +76,27 @@ const (
 	isLower  = 255
 )
 
-// weigh records whether a user is over the share.
-func (f *favours) weigh(user seawall.ID, second uint32, over, far bool) {
+// weigh records whether a user is over the share, and reports whether that is
+// new.
+func (f *favours) weigh(user seawall.ID, second uint32, over, far bool) bool {
 	entry, tag := f.of(user)
 	e := entry.Load()
 	alive := favourAlive(e, tag, second)
 	switch {
+	case over && !far && alive && e&0xff > 0 && e&0xff < isBehind && (second-e>>8)&1023 < favourFirm:
+		// A journey under way.
 	case over:
 		to := uint32(isBehind)
 		if far {
 			to = isLower
 		}
 		entry.Store(tag | second&1023<<8 | to)
+		return !alive || e&0xff != to
 	case alive && e&0xff >= isBehind:
 		entry.CompareAndSwap(e, 0)
+		return true
 	}
+	return false
 }
 
 // admitted uses one up, or gives the first ones. Two requests of one user at

@@ -2,6 +2,8 @@ package shed
 
 import (
 	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,6 +165,40 @@ func TestAbuserIsServedLast(t *testing.T) {
 			h.exact(t, first, full, between)
 		})
 	}
+}
+
+// TestOverWithThisRequest: the request with which a user goes over the share is
+// behind, not the one after it.
+func TestOverWithThisRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newFullHouse(t)
+		h.send(t, 3*time.Second, asker{"honest", 900, many(seawall.Normal)})
+		g := h.gate.Load()
+		var picked []seawall.ID // those who would be served by their place
+		for id := seawall.ID(1 << 50); len(picked) < 20; id++ {
+			if g.epochs.rank(seawall.Normal, id).cohort() < 20 {
+				picked = append(picked, id)
+			}
+		}
+		var served [3]atomic.Int32
+		for i := range served {
+			for _, id := range slices.Concat(picked, picked[:20*(i%2)]) { // in one of the seconds twice
+				go func() {
+					time.Sleep(500 * time.Millisecond) // until the house is full
+					p, err := h.Acquire(t.Context(), seawall.Class{User: id, Priority: seawall.Normal})
+					if err == nil {
+						served[i].Add(1)
+						time.Sleep(20 * time.Millisecond)
+					}
+					p.Release()
+				}()
+			}
+			h.send(t, 1700*time.Millisecond, asker{"honest", 900, many(seawall.Normal)})
+		}
+		if a, b, c := served[0].Load(), served[1].Load(), served[2].Load(); a < 17 || b < 34 || c > 3 {
+			t.Errorf("of 20, 40 and 20 requests %d, %d and %d are served", a, b, c)
+		}
+	})
 }
 
 // TestCalmKnowsNoShares: nobody is refused for asking a lot where there is room
@@ -354,7 +390,17 @@ func TestFarOverInABigTenant(t *testing.T) {
 // starts no favour, and what was left of one ends.
 func TestNoFavourForWhoIsOver(t *testing.T) {
 	f := new(favours)
-	f.admitted(5, 100)
+	f.admitted(5, 100-favourFirm)
+	if f.weigh(5, 99, true, false) || f.standing(5, 99) != ahead {
+		t.Error("a journey under way is cut off")
+	}
+	if f.weigh(6, 99, true, false); f.standing(6, 99) != behind {
+		t.Error("over, without a favour, and not told")
+	}
+	f.admitted(7, 99)
+	if f.weigh(7, 99, true, true); f.standing(7, 99) != lower {
+		t.Error("far over is no journey")
+	}
 	f.weigh(5, 100, true, false)
 	for second := uint32(100); second < 100+favourSeconds; second++ {
 		f.admitted(5, second)

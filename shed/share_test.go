@@ -139,15 +139,16 @@ func TestShareOfOneUser(t *testing.T) {
 		{"in each of two seconds", 2, 1, false, false},
 		{"in each of three", 3, 1, true, false},
 		{"in each of four", 4, 1, true, false},
-		{"in each of eight", 8, 1, true, false},
+		{"in each of five", 5, 1, true, true},
 		{"in each of nine", 9, 1, true, true},
-		{"a flood", 1, 31, true, true},
-		{"almost one", 1, 30, true, false},
+		{"a flood", 1, 17, true, true},
+		{"almost one", 1, 16, true, false},
 	} {
 		for _, n := range []uint32{1, 5} { // the second: as the fifth part of what comes, with a threshold to match
 			s, first := newShares(), uint32(250) // the stamp wraps
 			if n > 1 {
 				s.over.Store(overCount * n)
+				s.far.Store(uint32(farFactor * overCount * float64(n)))
 			}
 			var over, far bool
 			for i := range c.seconds {
