@@ -165,7 +165,10 @@ func (s *state) sampleGates() (eligible, proven float64) {
 	default:
 		eligible = 1.2 * s.calm.n
 	}
-	return max(eligible, 4), s.calm.fits()
+	// A queue's length goes with one plus cv2 (Pollaczek and Khinchine): the more
+	// even the work, the further above the mean nobody is late for a queue.
+	more := s.calm.n * (1 + (1+priorCV2)/(1+s.base.cv2))
+	return max(eligible, 4), max(1.2*s.calm.n, min(s.calm.peak, more))
 }
 
 // fits is how many calm has shown to fit at once.
@@ -179,6 +182,7 @@ type calmness struct {
 	maybe [2]float64 // largest of the last two ticks
 	known float64    // seconds of calm ever
 	nSlow float64    // mean of 2 s, whenever not saturated
+	used  float64    // mean of 2 s of calm in which somebody came
 
 	// exponential sums over 0.2 s
 	samples, sumR, done, area float64
@@ -215,6 +219,9 @@ func (c calmness) step(w *window, base *baseline, saturated bool) calmness {
 	if c.now {
 		c.known += min(w.dt, 4*tick)
 		c.n += (w.nMean - c.n) * (1 - math.Exp(-w.dt/0.5))
+		if w.arrivals > 0 {
+			c.used += (w.nMean - c.used) * (1 - math.Exp(-w.dt/2))
+		}
 		// What comes with a step is no calm, but for two ticks looks so.
 		c.peak = max(c.peak*fade, c.maybe[1])
 		c.maybe[0], c.maybe[1] = w.nMax, c.maybe[0]

@@ -130,6 +130,12 @@ func (s state) stepOpen(w *window, b bounds) state {
 		// collects, as well.
 		gate = clamp(2*s.calm.peak+3*math.Sqrt(s.calm.peak), smallGate, firstGate)
 	}
+	if stay := max(b.budget/2, 1.5*s.usual); s.base.count >= 3*shortMemory && s.usual > 0 && s.calm.used >= 1 {
+		// The promise for those a crowd lets in before it is noticed: they are to
+		// be served in time even if there is no more room than calm has used. Less
+		// than one at once would say nothing.
+		gate = clamp(s.calm.used*stay/s.usual, smallGate, gate)
+	}
 	gate = max(gate, s.calm.peak+3*math.Sqrt(s.calm.peak), min(1.5*s.knee, s.knee+3*math.Sqrt(s.knee)))
 	s.limit = min(gate, s.limit*math.Pow(1.25, w.dt/tick)+1)
 	// The promise holds before anybody was blocked, too: if requests already
@@ -255,7 +261,7 @@ func (s state) stepConverge(w *window) state {
 		x = max(x, h.bestX)
 	}
 	knee := x * s.base.mean
-	if share, se := knee/w.nMean, s.uncertainty(); !h.queued && s.calm.peak < s.limit/2 && share > max(queueShare-2*se, 0.3) {
+	if share, se := knee/w.nMean, s.uncertainty(); !h.queued && s.calm.fits() < s.limit/2 && share > max(queueShare-2*se, 0.3) {
 		if w.nMean > 0.9*s.limit && (share > queueShare-0.5*se || s.sat.time > 4*tick && share > 0.55) {
 			// Nobody queues behind: it is the limit that is in the way, and calm
 			// tells nothing about as many as that.
