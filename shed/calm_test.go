@@ -137,10 +137,7 @@ func TestHarmlessAtEverySize(t *testing.T) {
 // TestStartsIntoTheLoad: a process that is started into more at once than the
 // first limit, which knows nothing of the backend yet, refuses some at first.
 // Below that limit it refuses nobody here either.
-//
-// This is a known weakness, and what the test holds is what has been reached, not
-// what is wanted (two seconds): now and then the first knee comes out far too
-// low, and some seconds pass until that is found out.
+// The limit doubles about once in two service times.
 func TestStartsIntoTheLoad(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		t.Skip("some hundred thousand requests")
@@ -157,7 +154,7 @@ func TestStartsIntoTheLoad(t *testing.T) {
 				t.Errorf("%d requests were lost although the first limit has room for them", len(lost))
 			}
 			all := 0.7 * backend.Capacity() * 20
-			if share := float64(len(lost)) / all; share > 0.3 {
+			if share := float64(len(lost)) / all; share > 0.05 {
 				t.Errorf("%.0f %% of the requests of the first 20 s were lost, the last after %v", 100*share, lost[len(lost)-1])
 			}
 		})

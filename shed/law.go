@@ -150,7 +150,11 @@ func step(s state, w *window, b bounds) state {
 		s.held = s.limit
 	}
 	s.cpu = s.cpu.step(w, s.door.volume, b.queue)
-	s.door = s.door.step(w, s.sat, s.limit, s.cpu.rate)
+	sat := s.sat
+	if s.phase == converge && !s.hunt.queued {
+		sat.now = false // the limit is in the way, and X is that of the limit
+	}
+	s.door = s.door.step(w, sat, s.limit, s.cpu.rate)
 	return s
 }
 

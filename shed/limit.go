@@ -9,9 +9,11 @@ type hunt struct {
 	// CLIMB: phases at a constant limit, compared by throughput.
 	until        float64 // the pause after a move ends here
 	count, time  float64
-	bestX        float64 // CONVERGE: the highest X
+	area         float64 // CONVERGE: of those inside over time
 	lastX, lastL float64
+	lastCount    float64 // CONVERGE: completions behind lastX
 	falling      bool
+	full         bool // CONVERGE: has been so since the limit was moved
 	queued       bool // CONVERGE: at some limit requests have been seen to queue
 
 	// The promise: limit and throughput when it began to bind, since when that
@@ -46,6 +48,7 @@ type test struct {
 	from     float64    // the counting of this phase begins
 	count    [2]float64 // completions without and with
 	time     [2]float64
+	area     [2]float64 // of those inside over time
 }
 
 const (
@@ -56,22 +59,25 @@ const (
 	climbPause = 1.0
 )
 
-// provenX is how many completions an X must rest on to be the best one.
-const provenX = 50
-
 // stepLimit moves the limit.
 func (s state) stepLimit(w *window, b bounds) state {
+	if h := &s.hunt; s.phase == converge && s.sat.ticks > 0 {
+		h.count += w.done
+		h.time += w.dt
+		h.area += w.nMean * w.dt
+	}
 	if s.sat.now {
 		s = s.stepSaturated(w, b)
 	} else {
-		s = s.stepOpen(w, b)
+		s = s.stepRoom(w, b)
 	}
 	if t := &s.hunt.test; !(s.phase == hold && t.on && t.down) {
 		s.limit = max(s.limit, s.calm.fits())
 	}
 	// Before that next to nothing has come back, and while the limit grows X is
 	// that of a smaller one.
-	growing := s.phase == converge && !s.hunt.queued
+	h := &s.hunt
+	growing := s.phase == converge && !h.queued || h.fresh && h.test.on && !h.test.down
 	if s.sat.now && s.sat.x > 0 && s.rested > 0 && s.sat.since > 1.5*s.rested && !growing {
 		s = s.keepPromise(w, b)
 	}
@@ -115,6 +121,15 @@ func (s state) keepPromise(w *window, b bounds) state {
 		s.limit = most
 	}
 	return s
+}
+
+// stepRoom is for a tick in which hardly anybody was blocked.
+func (s state) stepRoom(w *window, b bounds) state {
+	if t := &s.hunt.test; s.sat.ticks > 0 && s.phase == hold && s.hunt.fresh && t.on && !t.down {
+		// With room for all who come a raised limit is at its best: that counts.
+		return s.stepProbe(w, b)
+	}
+	return s.stepOpen(w, b)
 }
 
 // stepOpen lets the limit rise to the gate. A gate is no limit that anybody
@@ -176,7 +191,11 @@ func (s state) stepSaturated(w *window, b bounds) state {
 	}
 	if s.phase == climb && s.base.usable() {
 		s.phase = converge
-		s.hunt = hunt{began: s.sat.since, fresh: true}
+		h := &s.hunt
+		s.hunt = hunt{began: s.sat.since, fresh: true, lastX: h.lastX, lastL: h.lastL, lastCount: h.lastCount}
+		if h.lastX > 0 {
+			s.hunt.until = h.began + 1.5*s.latencyBefore()
+		}
 	}
 	switch s.phase {
 	case climb:
@@ -217,12 +236,7 @@ func (s state) stepConverge(w *window) state {
 	h := &s.hunt
 	for0 := s.sat.since - h.began
 	settled := s.sat.x*s.base.mean < w.nMean/(1+0.5*(s.slack()-1))
-	if s.knee > 0 && (for0 >= 3 || for0 >= 1 && s.uncertainty() <= 0.2 && h.queued && settled) {
-		if h.fresh {
-			s = s.enterHold(2) // by few samples: soon to be tried
-			s.hunt.fresh = true
-			return s.newTest(false)
-		}
+	if !h.fresh && s.knee > 0 && (for0 >= 3 || for0 >= 1 && s.uncertainty() <= 0.2 && h.queued && settled) {
 		return s.enterHold(firstRest)
 	}
 	if s.base.slower {
@@ -236,53 +250,119 @@ func (s state) stepConverge(w *window) state {
 		s.hunt.slowed = true
 		return s
 	}
+	if full := s.sat.since + 0.7*s.latencyBefore(); w.nMean > 0.9*s.limit && full < h.until && !h.full {
+		h.until, h.full = full, true
+	}
 	if s.sat.since < h.until {
 		s.sat.count, s.sat.time = 0, 0 // X is that of the limit before
+		h.count, h.time, h.area = 0, 0, 0
 		return s
 	}
-	x := s.sat.x
-	if h.fresh && h.lastX > 0 && s.sat.count >= 30 && s.sat.time > 1.5*tick {
-		// Little's law at the limit before: if that was too small, whoever was
-		// inside was at work, and the baseline is what they spent there.
-		if math.Log(x/h.lastX)/math.Log(w.nMean/h.lastL) > 0.5 {
-			k := h.count / (h.count + min(s.base.count, provenSamples))
-			s.base = s.base.rescale(s.base.mean + k*(h.lastL/h.lastX-s.base.mean))
-			s.base.count += h.count
+	knee := s.sat.x * s.base.mean
+	if !h.queued {
+		// Calm tells nothing about more than twice what it has shown to fit.
+		known := s.calm.fits() >= s.limit/2 || knee <= s.fewAtWork()*w.nMean
+		if h.fresh || h.lastX > 0 || !known {
+			if s = s.grow(); s.phase == hold || !s.hunt.queued {
+				return s
+			}
 		}
-		h.lastX = 0
-	}
-	if s.base.count < provenSamples {
-		// With a baseline by a few first samples, the best X since the onset and
-		// not the last: a limit that came out too low lowers X, and following
-		// that down would have no end.
-		if s.sat.count >= provenX {
-			h.bestX = max(h.bestX, x)
-		}
-		x = max(x, h.bestX)
-	}
-	knee := x * s.base.mean
-	if share, se := knee/w.nMean, s.uncertainty(); !h.queued && s.calm.fits() < s.limit/2 && share > max(queueShare-2*se, 0.3) {
-		if w.nMean > 0.9*s.limit && (share > queueShare-0.5*se || s.sat.time > 4*tick && share > 0.55) {
-			// Nobody queues behind: it is the limit that is in the way, and calm
-			// tells nothing about as many as that.
-			s.knee = knee
-			h.lastX, h.lastL, h.count = s.sat.x, w.nMean, s.sat.count
-			s.limit *= 2
-			h.until = s.sat.since + 1.5*s.base.mean
-			s.sat.count, s.sat.time = 0, 0
-			return s
-		}
-		if s.sat.time < 4*tick {
-			return s
-		}
-	} else if !h.queued && h.lastL > 0 && s.sat.time < 2*tick {
-		return s
 	}
 	h.queued = true
 	limit := knee * s.slack()
 	if w.nMean > 0.9*s.limit || limit > s.limit {
 		s.knee, s.limit = knee, limit
 	}
+	return s
+}
+
+// grow looks for the limit behind which requests queue: it doubles the limit
+// or, when the baseline rests on few samples, cuts it to what seems to be the
+// knee, and believes what throughput says to that.
+func (s state) grow() state {
+	h := &s.hunt
+	if h.lastX == 0 {
+		x, n := s.sat.x, s.sat.nMean
+		share := x * s.base.mean / n
+		sure := s.sat.time > 1.5*tick && (share > queueShare-0.5*s.uncertainty() || share < s.fewAtWork())
+		if h.count == 0 || !sure && h.count < n && h.time < 4*tick {
+			return s
+		}
+		if !sure {
+			x, n = h.count/h.time, h.area/h.time
+		}
+		s.knee = x * s.base.mean
+		if s.knee > 0.55*n || s.calm.fits() > 0.8*s.limit { // or can hardly be cut
+			return s.move(2*s.limit, x, n)
+		}
+		if h.queued = !h.fresh; h.queued {
+			return s
+		}
+		return s.move(s.knee*s.slack(), x, n)
+	}
+	if h.count == 0 {
+		return s
+	}
+	x, n := h.count/h.time, h.area/h.time
+	size, d := math.Log(n/h.lastL), math.Log(x/h.lastX)
+	follows := (d - size/2) * size / (max(s.base.cv2, priorCV2) * (1/h.count + 1/h.lastCount))
+	higher, share := n > h.lastL, x*s.base.mean/n
+	if higher {
+		// The baseline is a witness, too: of those at twice the knee half are at work.
+		se := s.uncertainty()
+		follows += math.Log(share*math.Sqrt2) * math.Ln2 / (se * se)
+	}
+	// What comes back at first was let in before: that is no news.
+	enough := 2 * n
+	if higher && follows > 0 {
+		enough = n // too low costs more than too high
+	}
+	if h.count < n/2 || h.count < enough && math.Abs(follows) < 3 || h.count < n && follows < 0 && !(higher && share < 0.5) {
+		return s
+	}
+	if follows > 0 {
+		// Whoever was inside the smaller of the two was at work, and the baseline
+		// is what they spent there.
+		most, count, mean := max(s.limit, h.lastL), h.lastCount, s.latencyBefore()
+		if !higher {
+			count, mean = h.count, n/x
+		}
+		if h.fresh {
+			s.base = s.base.rescale(s.base.mean + (mean-s.base.mean)*count/(count+min(s.base.count, provenSamples)))
+			s.base.count += count
+			s.rested = s.base.mean
+		}
+		s.knee = max(x, h.lastX) * s.base.mean
+		return s.move(2*most, x, n)
+	}
+	s.knee = max(x, h.lastX) * s.base.mean
+	s.limit = s.knee * s.slack()
+	if h.queued = true; !h.fresh {
+		return s
+	}
+	if higher || follows < -3 { // known well enough
+		return s.enterHold(firstRest)
+	}
+	s = s.enterHold(1) // by few samples: soon to be tried
+	s.hunt.fresh = true
+	return s.newTest(false)
+}
+
+// fewAtWork is the share of those inside that are at work from which on the
+// others are sure to queue.
+func (s *state) fewAtWork() float64 { return max(queueShare-2*s.uncertainty(), 0.3) }
+
+// latencyBefore is what a request spent inside at the limit before.
+func (s *state) latencyBefore() float64 { return s.hunt.lastL / max(s.hunt.lastX, 1e-3) }
+
+// move takes the limit elsewhere, to see what throughput says to that.
+func (s state) move(limit, x, n float64) state {
+	h := &s.hunt
+	h.lastX, h.lastL, h.lastCount = x, n, h.count
+	h.count, h.time, h.area = 0, 0, 0
+	h.until, h.full = s.sat.since+1.5*s.latencyBefore(), false
+	s.limit = limit
+	s.sat.count, s.sat.time = 0, 0
 	return s
 }
 
@@ -315,7 +395,10 @@ func (s state) stepHold(w *window, b bounds) state {
 	if s.hunt.slowed && s.sat.since-s.hunt.began < max(1, 4*s.latency()) {
 		s.rested = s.base.mean // what was begun before comes back yet
 	}
-	s = s.verify(w)
+	return s.verify(w).stepProbe(w, b)
+}
+
+func (s state) stepProbe(w *window, b bounds) state {
 	s = s.probe(w, b)
 	s.limit = s.whole()
 	if t := &s.hunt.test; t.on {
@@ -336,6 +419,18 @@ func (s *state) whole() float64 { return max(s.knee*s.slack(), s.calm.fits()) }
 // costs throughput.
 func (s state) stepClimb(w *window) state {
 	h := &s.hunt
+	if n := s.sat.nMean; h.lastX == 0 && h.until == climbPause {
+		// A house that has been filled at once is so many completions a seat
+		// behind (renewal theory); with them as many as are inside have come back.
+		served := s.sat.count + n*(1-priorCV2)/2
+		if served >= n {
+			h.lastX, h.lastL, h.lastCount = served/(s.sat.since+tick), n, s.sat.count
+			h.began = s.sat.since
+			h.until = max(h.until, s.sat.since+1.5*s.latencyBefore())
+			s.limit *= 2
+			return s
+		}
+	}
 	if s.sat.since < h.until {
 		return s
 	}

@@ -25,7 +25,8 @@ func (s state) probe(w *window, b bounds) state {
 		if t.down {
 			t.there = w.nMean < 1.05*s.limit+0.5
 		} else {
-			t.there = w.nMean > 0.95*s.limit-0.5
+			// Where it never fills all who come are in after a while.
+			t.there = w.nMean > 0.95*s.limit-0.5 || s.sat.since > t.switchAt-s.probing()
 		}
 		t.from = s.sat.since + 0.7*s.latency()
 		if t.there {
@@ -39,6 +40,7 @@ func (s state) probe(w *window, b bounds) state {
 		}
 		t.count[i] += w.done
 		t.time[i] += w.dt
+		t.area[i] += w.nMean * w.dt
 	}
 	if t.on && t.there && t.count[1] >= 10 {
 		if f := s.follows(); f > 3 || f < -3 { // no need to go on
@@ -64,7 +66,6 @@ func (s state) newTest(down bool) state {
 	t := test{down: down, factor: 2} // what a test costs falls with its size
 	if !down {
 		// No larger than can be told from chance: what it costs grows with it.
-		t.factor = probeFactor
 		if !s.hunt.fresh {
 			t.factor = s.step(s.probing())
 		}
@@ -96,10 +97,14 @@ func (s *state) follows() float64 {
 	if t.count[0] < 1 || t.count[1] < 1 {
 		return 0
 	}
-	size := math.Log(t.factor)
+	// By those who were inside, who at a raised limit may be all who came.
+	size := math.Log(t.area[1] / t.time[1] / (t.area[0] / t.time[0]))
 	d := math.Log(t.count[1] / t.time[1] / (t.count[0] / t.time[0]))
 	if t.down {
-		d = -d
+		size, d = -size, -d
+	}
+	if !(size > 0) {
+		return 0
 	}
 	return (d - size/2) * size / (s.base.cv2 * (1/t.count[0] + 1/t.count[1]))
 }
