@@ -236,6 +236,7 @@ var knownAccidents = map[uint64]map[string]string{
 	73:  {"starved": onset},
 	77:  {"eager": ramp},
 	79:  {"eager": ramp},
+	93:  {"starved": scatter},
 	94:  {"starved": unripe},
 	108: {"lasting": unripe, "starved": unripe},
 	111: {"eager": ramp},
@@ -248,8 +249,9 @@ var knownAccidents = map[uint64]map[string]string{
 	221: {"lasting": unripe, "starved": unripe},
 	233: {"eager": ramp},
 	258: {"starved": onset},
-	271: {"starved": onset},
+	271: {"lasting": unripe, "starved": unripe},
 	282: {"starved": tail},
+	285: {"starved": onset},
 	292: {"eager": ramp},
 	327: {"eager": ramp},
 	330: {"eager": ramp},
@@ -260,7 +262,6 @@ var knownAccidents = map[uint64]map[string]string{
 	375: {"starved": onset},
 	377: {"starved": onset},
 	386: {"eager": ramp, "lasting": stuck, "starved": stuck},
-	392: {"lasting": unripe, "starved": unripe},
 }
 
 // TestViolations: each property is noticed when it does not hold.

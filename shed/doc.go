@@ -72,10 +72,11 @@
 // asked for lately is estimated, refused or not (a sketch of 128 KiB, halved
 // every 20 seconds): the first request of a second counts 4, each further one 1.
 // Who has more than 11, and more than twice what users have on average, stands
-// behind the others of the priority while the house is full; with three times
-// that, Critical requests stand behind the Normal ones. So a journey of a few
-// quick requests is no abuse, and a script that comes every second is, after
-// three or four.
+// behind the others of the priority while the house is full, but for the first
+// three seconds after having been let in; with 1.75 times that, and four times
+// the average of all users more, Critical requests stand behind the Normal ones,
+// too. So a journey of a few quick requests is no abuse, and a script that comes
+// every second is, after three or four.
 //
 // Tenants share by max-min fairness: who asks for no more than an equal part gets
 // all of it, and what they leave is divided among the others. Of a tenant that
@@ -117,8 +118,9 @@
 //
 // The limit starts at 32, so that a process which starts into a crowd lets in
 // no more than that before it knows anything; where nobody turns out to queue
-// behind that, it doubles until somebody does. In calm traffic it rises ahead of
-// the need and is met by nobody.
+// behind that, it doubles until somebody does. Each doubling, and each cut while
+// little is known, is a test: throughput says whether it was right. In calm
+// traffic it rises ahead of the need and is met by nobody.
 //
 // A server that computes queues in the scheduler, before any handler is called,
 // and neither latency nor the number inside tells. So the run queue is looked at,

@@ -151,7 +151,7 @@ func step(s state, w *window, b bounds) state {
 	}
 	s.cpu = s.cpu.step(w, s.door.volume, b.queue)
 	sat := s.sat
-	if s.phase == converge && !s.hunt.queued {
+	if s.phase == converge && !s.hunt.queued && s.held == 0 {
 		sat.now = false // the limit is in the way, and X is that of the limit
 	}
 	s.door = s.door.step(w, sat, s.limit, s.cpu.rate)

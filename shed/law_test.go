@@ -122,6 +122,57 @@ func TestLawKeepsTheLimitOfASlowerBackend(t *testing.T) {
 	}
 }
 
+// TestLawNoFloorWhileItGrows: the limit is in the way, and X is that of the
+// limit. Where the limit is somebody else's it cannot grow, and there is a floor.
+func TestLawNoFloorWhileItGrows(t *testing.T) {
+	floors := func(most float64) (growing, with int) {
+		h := newHouse(400, 0.2)
+		h.b.max = most
+		h.run(40, 20, tick)
+		for range 60 {
+			h.run(3000, tick, tick)
+			if s := &h.s; s.phase == converge && !s.hunt.queued && s.sat.ticks > 2 {
+				growing++
+				if s.door.floor != allLevels {
+					with++
+				}
+			}
+		}
+		if h.s.door.floor == allLevels {
+			t.Errorf("at most %.0f: no floor in a full house after three seconds; %v, limit %.0f", most, h.s.phase, h.s.limit)
+		}
+		return growing, with
+	}
+	if growing, with := floors(10_000); growing == 0 || with > 0 {
+		t.Errorf("in %d of %d ticks in which the limit grows there is a floor", with, growing)
+	}
+	if growing, with := floors(24); with < growing-1 {
+		t.Errorf("a limit at its maximum: a floor in %d of %d ticks", with, growing)
+	}
+}
+
+// TestLawKeepsAVerdictInAFlicker: with a knee twice as large the house is full
+// only now and then. X is that of the full ticks, as it was before.
+func TestLawKeepsAVerdictInAFlicker(t *testing.T) {
+	for _, every := range []int{1, 2, 3, 4} { // one tick in so many is full
+		s := newState(usual)
+		s.phase, s.knee, s.limit, s.rested = hold, 40, 44, 0.1
+		s.base = baseline{mean: 0.1, square: 0.0143, cv2: 0.43, count: 500}
+		s.sat = saturation{now: true, ticks: 50, since: 10, x: 400, count: 400, time: 1, nMean: 44, xNow: 400, recent: 400}
+		s = s.enterHold(firstRest).remember(20, 200)
+		for i := range 40 {
+			w := &window{now: float64(i) * tick, dt: tick, arrivals: 25, done: 20, nMean: 40, nMax: 44, n: 40}
+			if i%every == 0 {
+				w.blocked, w.nMean, w.n, w.waiting = 12, 44, 44, 5
+			}
+			if s = step(s, w, usual); s.knee < 25 {
+				t.Errorf("one tick in %d is full: after %d the knee is taken back to %.0f, with an X of twice the former", every, i, s.knee)
+				break
+			}
+		}
+	}
+}
+
 func TestLawFindsMoreRoom(t *testing.T) {
 	h := newHouse(8, 0.08)
 	h.run(50, 10, tick)

@@ -6,7 +6,7 @@ import "math"
 type hunt struct {
 	began float64 // when CONVERGE or HOLD began, in seconds of the episode
 
-	// CLIMB: phases at a constant limit, compared by throughput.
+	// CLIMB and CONVERGE: phases at a constant limit, compared by throughput.
 	until        float64 // the pause after a move ends here
 	count, time  float64
 	area         float64 // CONVERGE: of those inside over time
@@ -33,6 +33,7 @@ type hunt struct {
 	undoKnee, undoX float64
 	undoAt          float64 // when the count begins
 	undoCount       float64
+	undoTime        float64
 
 	test test
 	rest [2]float64 // HOLD: plain phases last this many probing ones; up, down
@@ -201,7 +202,7 @@ func (s state) stepSaturated(w *window, b bounds) state {
 	case climb:
 		s = s.stepClimb(w)
 	case converge:
-		s = s.stepConverge(w)
+		s = s.stepConverge(w, b)
 	case hold:
 		s = s.stepHold(w, b)
 	case open:
@@ -231,12 +232,13 @@ func (s *state) slack() float64 {
 }
 
 // stepConverge computes the knee in the first second of saturation, or for as
-// long as three while it is not known well.
-func (s state) stepConverge(w *window) state {
+// long as three while it is not known well, and longer while a test is going on
+// or the baseline is young.
+func (s state) stepConverge(w *window, b bounds) state {
 	h := &s.hunt
 	for0 := s.sat.since - h.began
 	settled := s.sat.x*s.base.mean < w.nMean/(1+0.5*(s.slack()-1))
-	if !h.fresh && s.knee > 0 && (for0 >= 3 || for0 >= 1 && s.uncertainty() <= 0.2 && h.queued && settled) {
+	if !h.fresh && s.knee > 0 && (for0 >= 3 && (h.queued || h.lastX == 0) || for0 >= 1 && s.uncertainty() <= 0.2 && h.queued && settled) {
 		return s.enterHold(firstRest)
 	}
 	if s.base.slower {
@@ -248,7 +250,7 @@ func (s state) stepConverge(w *window) state {
 		s.limit = s.knee * s.slack()
 		s = s.enterHold(2)
 		s.hunt.slowed = true
-		return s
+		return s.fromAbove(w, b)
 	}
 	if full := s.sat.since + 0.7*s.latencyBefore(); w.nMean > 0.9*s.limit && full < h.until && !h.full {
 		h.until, h.full = full, true
@@ -263,7 +265,7 @@ func (s state) stepConverge(w *window) state {
 		// Calm tells nothing about more than twice what it has shown to fit.
 		known := s.calm.fits() >= s.limit/2 || knee <= s.fewAtWork()*w.nMean
 		if h.fresh || h.lastX > 0 || !known {
-			if s = s.grow(); s.phase == hold || !s.hunt.queued {
+			if s = s.grow(s.limit >= b.max || b.pinned > 0); s.phase == hold || !s.hunt.queued {
 				return s
 			}
 		}
@@ -278,27 +280,31 @@ func (s state) stepConverge(w *window) state {
 
 // grow looks for the limit behind which requests queue: it doubles the limit
 // or, when the baseline rests on few samples, cuts it to what seems to be the
-// knee, and believes what throughput says to that.
-func (s state) grow() state {
+// knee, and believes what throughput says to that. Where the limit is somebody
+// else's there is nothing to grow.
+func (s state) grow(most bool) state {
 	h := &s.hunt
 	if h.lastX == 0 {
-		x, n := s.sat.x, s.sat.nMean
+		x, n, count := s.sat.x, s.sat.nMean, s.sat.count
 		share := x * s.base.mean / n
 		sure := s.sat.time > 1.5*tick && (share > queueShare-0.5*s.uncertainty() || share < s.fewAtWork())
 		if h.count == 0 || !sure && h.count < n && h.time < 4*tick {
 			return s
 		}
 		if !sure {
-			x, n = h.count/h.time, h.area/h.time
+			x, n, count = h.count/h.time, h.area/h.time, h.count
 		}
 		s.knee = x * s.base.mean
 		if s.knee > 0.55*n || s.calm.fits() > 0.8*s.limit { // or can hardly be cut
-			return s.move(2*s.limit, x, n)
+			if most {
+				return s.settle(2)
+			}
+			return s.move(2*s.limit, x, n, count)
 		}
 		if h.queued = !h.fresh; h.queued {
 			return s
 		}
-		return s.move(s.knee*s.slack(), x, n)
+		return s.move(s.knee*s.slack(), x, n, count)
 	}
 	if h.count == 0 {
 		return s
@@ -323,7 +329,7 @@ func (s state) grow() state {
 	if follows > 0 {
 		// Whoever was inside the smaller of the two was at work, and the baseline
 		// is what they spent there.
-		most, count, mean := max(s.limit, h.lastL), h.lastCount, s.latencyBefore()
+		larger, count, mean := max(s.limit, h.lastL), h.lastCount, s.latencyBefore()
 		if !higher {
 			count, mean = h.count, n/x
 		}
@@ -333,17 +339,23 @@ func (s state) grow() state {
 			s.rested = s.base.mean
 		}
 		s.knee = max(x, h.lastX) * s.base.mean
-		return s.move(2*most, x, n)
+		if most {
+			return s.settle(2)
+		}
+		return s.move(2*larger, x, n, h.count)
 	}
 	s.knee = max(x, h.lastX) * s.base.mean
-	s.limit = s.knee * s.slack()
-	if h.queued = true; !h.fresh {
-		return s
-	}
-	if higher || follows < -3 { // known well enough
+	if !h.fresh || higher || follows < -3 { // known well enough
+		s.limit = s.knee * s.slack()
 		return s.enterHold(firstRest)
 	}
-	s = s.enterHold(1) // by few samples: soon to be tried
+	return s.settle(1)
+}
+
+// settle holds a knee that rests on few samples, and is soon to be tried.
+func (s state) settle(rest float64) state {
+	s.limit = s.knee * s.slack()
+	s = s.enterHold(rest)
 	s.hunt.fresh = true
 	return s.newTest(false)
 }
@@ -356,9 +368,9 @@ func (s *state) fewAtWork() float64 { return max(queueShare-2*s.uncertainty(), 0
 func (s *state) latencyBefore() float64 { return s.hunt.lastL / max(s.hunt.lastX, 1e-3) }
 
 // move takes the limit elsewhere, to see what throughput says to that.
-func (s state) move(limit, x, n float64) state {
+func (s state) move(limit, x, n, count float64) state {
 	h := &s.hunt
-	h.lastX, h.lastL, h.lastCount = x, n, h.count
+	h.lastX, h.lastL, h.lastCount = x, n, count
 	h.count, h.time, h.area = 0, 0, 0
 	h.until, h.full = s.sat.since+1.5*s.latencyBefore(), false
 	s.limit = limit
@@ -422,9 +434,11 @@ func (s state) stepClimb(w *window) state {
 	if n := s.sat.nMean; h.lastX == 0 && h.until == climbPause {
 		// A house that has been filled at once is so many completions a seat
 		// behind (renewal theory); with them as many as are inside have come back.
-		served := s.sat.count + n*(1-priorCV2)/2
+		h.count += w.done
+		served := h.count + n*(1-priorCV2)/2
 		if served >= n {
-			h.lastX, h.lastL, h.lastCount = served/(s.sat.since+tick), n, s.sat.count
+			h.lastX, h.lastL, h.lastCount = served/(s.sat.since+tick), n, h.count
+			h.count = 0
 			h.began = s.sat.since
 			h.until = max(h.until, s.sat.since+1.5*s.latencyBefore())
 			s.limit *= 2
@@ -434,6 +448,9 @@ func (s state) stepClimb(w *window) state {
 	if s.sat.since < h.until {
 		return s
 	}
+	if h.time == 0 {
+		h.count = 0 // what came back before was begun before
+	}
 	h.count += w.done
 	h.time += w.dt
 	if h.time < max(2*tick, s.latency()/2) || h.count < 30 {
@@ -442,7 +459,7 @@ func (s state) stepClimb(w *window) state {
 	x := h.count / h.time
 	elastic := h.lastX > 0 && math.Log(x/h.lastX)/math.Log(s.limit/h.lastL) > 0.5
 	before := h.lastL
-	h.lastX, h.lastL = x, s.limit
+	h.lastX, h.lastL, h.lastCount = x, s.limit, h.count
 	h.count, h.time = 0, 0
 	h.until = s.sat.since + s.latency()
 	switch {

@@ -81,6 +81,19 @@ func (s state) newTest(down bool) state {
 	return s
 }
 
+// fromAbove begins the test with its phase at the other limit, which the house
+// is at: filling it again would take a latency, and that is long by now.
+func (s state) fromAbove(w *window, b bounds) state {
+	t := &s.hunt.test
+	if f := min(w.nMean/s.limit, 2); f > 1.15 && s.latency() < b.budget {
+		t.factor, t.on, t.there = f, true, true
+		t.from = s.sat.since + 0.7*s.latency()
+		t.switchAt = t.from + s.probing()
+		s.limit *= f
+	}
+	return s
+}
+
 func (s *state) probing() float64 { return max(3*tick, 2*s.latency()) }
 
 func (s *state) resting() float64 {
@@ -117,7 +130,7 @@ func (s state) verdict() state {
 	switch {
 	case !t.down && follows > 3:
 		before, x := s.knee, t.count[0]/t.time[0]
-		s.knee *= t.factor
+		s.knee *= min(t.factor, t.area[1]/t.time[1]/(t.area[0]/t.time[0]))
 		rest := 2.0
 		if s.hunt.slowed {
 			rest = 0.5
@@ -151,7 +164,7 @@ func (s state) verdict() state {
 // remember keeps what was before a verdict.
 func (s state) remember(knee, x float64) state {
 	h := &s.hunt
-	h.undoKnee, h.undoX, h.undoCount = knee, x, 0
+	h.undoKnee, h.undoX, h.undoCount, h.undoTime = knee, x, 0, 0
 	h.undoAt = s.sat.since + 1.5*s.latency()
 	return s
 }
@@ -164,11 +177,11 @@ func (s state) verify(w *window) state {
 		return s
 	}
 	h.undoCount += w.done
+	h.undoTime += w.dt // of full ticks, as X is
 	if h.undoCount < 20 {
 		return s
 	}
-	seconds := s.sat.since - h.undoAt
-	d := math.Log(h.undoCount / seconds / h.undoX)
+	d := math.Log(h.undoCount / h.undoTime / h.undoX)
 	size := math.Log(s.knee / h.undoKnee) // negative: smaller
 	se2 := s.base.cv2 * (1/h.undoCount + 1/(h.undoCount+20))
 	follows := (d - size/2) * size / se2
@@ -180,7 +193,7 @@ func (s state) verify(w *window) state {
 		s.knee = h.undoKnee
 		s.rested = s.knee / h.undoX
 		return s.enterHold(firstRest)
-	case math.Abs(follows) > 4, seconds > 3:
+	case math.Abs(follows) > 4, h.undoTime > 3:
 		h.undoKnee = 0
 	}
 	return s

@@ -182,7 +182,7 @@ func halve(c *atomic.Uint32) {
 func (s *shares) weighTenants(pass float64) {
 	// The room of a few ticks scatters, and each time users at the edge would
 	// change places. What is more than that is followed at once.
-	if d := pass - s.pass; math.Abs(d) > passScatter*s.pass {
+	if d := pass - s.pass; pass >= 1 || math.Abs(d) > passScatter*s.pass {
 		s.pass = pass
 	} else {
 		s.pass += d * passGain
