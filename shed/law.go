@@ -201,11 +201,13 @@ func (c calmness) step(w *window, base *baseline, saturated bool) calmness {
 	keep := math.Exp(-w.dt / 0.2)
 	c.samples = c.samples*keep + w.samples
 	c.sumR = c.sumR*keep + w.sumR
-	c.done = c.done*keep + w.done
-	c.area = c.area*keep + w.nMean*w.dt
-	keep = math.Exp(-w.dt)
-	c.longDone = c.longDone*keep + w.done
-	c.longArea = c.longArea*keep + w.nMean*w.dt
+	// Of a long window, as after a pause, only as much as is remembered.
+	part := min(1, 0.2/w.dt)
+	c.done = c.done*keep + w.done*part
+	c.area = c.area*keep + w.nMean*w.dt*part
+	keep, part = math.Exp(-w.dt), min(1, 1/w.dt)
+	c.longDone = c.longDone*keep + w.done*part
+	c.longArea = c.longArea*keep + w.nMean*w.dt*part
 	if !saturated {
 		c.nSlow += (w.nMean - c.nSlow) * (1 - math.Exp(-w.dt/2))
 	}
