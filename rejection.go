@@ -62,6 +62,9 @@ type Rejection struct {
 	// Status replaces Reason.Status, as when a rate limit is the service's
 	// own and not the client's. Default 0, the reason's.
 	Status int
+	// Problem is the body of the answer. Default: one that tells Reason and
+	// Status.
+	Problem *Problem
 	// Cause is the error behind it, such as a context's. Never shown to
 	// clients.
 	Cause error

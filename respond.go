@@ -45,6 +45,8 @@ func Respond(w http.ResponseWriter, r *http.Request, rej *Rejection) {
 		w.WriteHeader(http.StatusOK)
 	case acceptsGraphQL(r):
 		send(w, r, p, graphqlType, p.graphqlLength, p.graphql)
+	case rej.Problem != nil:
+		send(w, r, p, problemType, rej.Problem.length, rej.Problem.body)
 	default:
 		send(w, r, p, problemType, p.problemLength, p.problem)
 	}

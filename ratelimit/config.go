@@ -2,6 +2,8 @@ package ratelimit
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/seawall-go/seawall"
 )
@@ -20,6 +22,12 @@ type Config struct {
 	Classify seawall.Classifier
 	// Fields says when responses carry RateLimit fields. Default Near.
 	Fields Fields
+	// Campaign changes rates at given times, without anybody's hand. At most 1000
+	// changes. Default none.
+	Campaign []Change
+	// Jitter is over how long the processes of a fleet spread a change; at most an
+	// hour. Default 2 s; seawall.Off is none.
+	Jitter time.Duration
 	// DryRun charges, counts and reports, but refuses nobody. Default false.
 	DryRun bool
 	// Observer is told of every decision. Default none.
@@ -54,11 +62,35 @@ func (c Config) resolve() (Config, error) {
 	if c.Respond == nil {
 		c.Respond = seawall.Respond
 	}
+	switch {
+	case c.Jitter == 0:
+		c.Jitter = defaultJitter
+	case c.Jitter != seawall.Off && c.Jitter < 0 || c.Jitter > maxJitter:
+		return c, fmt.Errorf("seawall/ratelimit: Jitter must be at most %v, or seawall.Off (got %v)", maxJitter, c.Jitter)
+	}
 	if c.Fields > Legacy {
 		return c, fmt.Errorf("seawall/ratelimit: Fields must be Near, Always, NoFields or Legacy (got %d)", c.Fields)
 	}
 	if n := len(c.Policies); n < 1 || n > maxPolicies {
 		return c, fmt.Errorf("seawall/ratelimit: Policies must be between 1 and %d (got %d)", maxPolicies, n)
+	}
+	c.Policies = slices.Clone(c.Policies)
+	names := make(map[string]bool)
+	for i := range c.Policies {
+		p := &c.Policies[i]
+		if p.Name == "" {
+			p.Name = "default"
+			if len(c.Policies) > 1 {
+				p.Name = fmt.Sprint("policy-", i+1)
+			}
+		}
+		if err := validName(p.Name); err != nil {
+			return c, fmt.Errorf("seawall/ratelimit: Policies[%d]: %w", i, err)
+		}
+		if names[p.Name] {
+			return c, fmt.Errorf("seawall/ratelimit: two policies are called %q", p.Name)
+		}
+		names[p.Name] = true
 	}
 	if c.Classify == nil {
 		classify, err := seawall.NewClassifier(seawall.ClassifierConfig{})

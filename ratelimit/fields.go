@@ -16,13 +16,31 @@ func jitter(seconds int64) int64 {
 // prepare renders what does not change.
 func (p *policy) prepare() {
 	for i := range p.refusals {
-		p.refusals[i] = p.refusal(int64(i))
+		p.refusals[i] = p.refusal(int64(i), false)
 	}
-	p.item = strconv.Quote(p.cfg.Name)
-	r := p.cfg.Rate.defaults()
-	s := p.item + ";q=" + strconv.FormatInt(int64(min(r.quota(), 999_999_999_999_999)), 10)
-	p.policy = []string{s + ";w=" + strconv.FormatInt(int64(r.Window/time.Second), 10)}
+	p.told.Store(tell(p.cfg.Name, p.cfg.Rate, p.cfg.Quota))
 }
+
+// told is what the fields say of a policy that changes only with its rate.
+type told struct {
+	item   string   // "name"
+	policy []string // the whole RateLimit-Policy item
+	quota  string
+}
+
+func tell(name string, r Rate, q Quota) *told {
+	r = r.defaults()
+	n, window := int64(min(r.quota(), mostInteger)), int64(r.Window/time.Second)
+	if q != (Quota{}) {
+		n, window = q.N, q.Each.seconds()
+	}
+	t := &told{item: strconv.Quote(name), quota: strconv.FormatInt(n, 10)}
+	t.policy = []string{t.item + ";q=" + t.quota + ";w=" + strconv.FormatInt(window, 10)}
+	return t
+}
+
+// mostInteger is the largest a structured field may hold (RFC 9651).
+const mostInteger = 999_999_999_999_999
 
 var fieldNames = [...]string{"Ratelimit", "Ratelimit-Policy"}
 
@@ -55,15 +73,15 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(b, e.p.item...)
+		b = append(b, e.p.told.Load().item...)
 		b = append(b, ";r="...)
-		b = strconv.AppendInt(b, e.d.Remaining(), 10)
+		b = strconv.AppendInt(b, min(e.d.Remaining(), mostInteger), 10)
 		b = append(b, ";t="...)
 		b = strconv.AppendInt(b, e.d.more(), 10)
 	}
 	h[fieldNames[0]] = []string{string(b)}
 	if c.n == 1 {
-		h[fieldNames[1]] = c.entries[0].p.policy
+		h[fieldNames[1]] = c.entries[0].p.told.Load().policy
 		return
 	}
 	b = buf[:0]
@@ -71,7 +89,7 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(b, c.entries[i].p.policy[0]...)
+		b = append(b, c.entries[i].p.told.Load().policy[0]...)
 	}
 	h[fieldNames[1]] = []string{string(b)}
 }
@@ -89,6 +107,9 @@ func (d Decision) more() int64 {
 	if d.meter == nil || d.meter.inc == 0 || d.debt == 0 {
 		return 0
 	}
+	if d.end > 0 {
+		return int64((toDuration(d.end, 1) + time.Second - 1) / time.Second)
+	}
 	return int64((toDuration((d.debt-1)%d.meter.inc+1, d.meter.tick) + time.Second - 1) / time.Second)
 }
 
@@ -104,7 +125,7 @@ func (c *charge) legacy(h http.Header) {
 	}
 	e := &c.entries[least]
 	reset := int64((e.d.ResetAfter() + time.Second - 1) / time.Second)
-	h["X-Ratelimit-Limit"] = []string{strconv.FormatInt(int64(e.p.cfg.Rate.defaults().quota()), 10)}
+	h["X-Ratelimit-Limit"] = []string{e.p.told.Load().quota}
 	h["X-Ratelimit-Remaining"] = []string{strconv.FormatInt(e.d.Remaining(), 10)}
 	h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(reset, 10)}
 }

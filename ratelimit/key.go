@@ -2,9 +2,12 @@ package ratelimit
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/textproto"
+	"strings"
 
 	"github.com/seawall-go/seawall"
 )
@@ -16,6 +19,7 @@ type Key struct {
 	// of appends the key to dst; nothing is no key.
 	of    func(dst []byte, r *http.Request, c *seawall.Class) []byte
 	wider func(key []byte) int
+	show  func(key []byte) string // for people
 	err   error
 }
 
@@ -38,6 +42,7 @@ func ByClientIP(c seawall.ClientIP) Key {
 			v6 := a.As16()
 			return append(dst, v6[:max(8, (p.Bits()+7)/8)]...)
 		},
+		show: addressText,
 		wider: func(key []byte) int {
 			if len(key) == 4 {
 				return 2
@@ -47,15 +52,24 @@ func ByClientIP(c seawall.ClientIP) Key {
 	}
 }
 
+func addressText(key []byte) string {
+	if a, ok := netip.AddrFromSlice(key); ok && a.Is4() {
+		return a.String()
+	}
+	var whole [16]byte
+	n := copy(whole[:], key)
+	return netip.PrefixFrom(netip.AddrFrom16(whole), 8*n).String()
+}
+
 // ByUser counts by Class.User: a session, a bearer token or an address,
 // whatever the Classifier was told to take.
 func ByUser() Key {
-	return Key{of: func(dst []byte, _ *http.Request, c *seawall.Class) []byte { return appendID(dst, c.User) }}
+	return Key{of: func(dst []byte, _ *http.Request, c *seawall.Class) []byte { return appendID(dst, c.User) }, show: hex.EncodeToString}
 }
 
 // ByTenant counts by Class.Tenant.
 func ByTenant() Key {
-	return Key{of: func(dst []byte, _ *http.Request, c *seawall.Class) []byte { return appendID(dst, c.Tenant) }}
+	return Key{of: func(dst []byte, _ *http.Request, c *seawall.Class) []byte { return appendID(dst, c.Tenant) }, show: hex.EncodeToString}
 }
 
 func appendID(dst []byte, id seawall.ID) []byte {
@@ -118,6 +132,15 @@ func By(keys ...Key) Key {
 	}
 	if len(keys) == 0 {
 		all.err = fmt.Errorf("seawall/ratelimit: By needs keys (got none)")
+	}
+	all.show = func(key []byte) string {
+		var parts []string
+		for i := 0; i < len(keys) && len(key) >= 4; i++ {
+			n := min(int(binary.LittleEndian.Uint32(key)), len(key)-4)
+			parts = append(parts, textOf(key[4:4+n], keys[i].show))
+			key = key[4+n:]
+		}
+		return strings.Join(parts, " ")
 	}
 	all.of = func(dst []byte, r *http.Request, c *seawall.Class) []byte {
 		start := len(dst)

@@ -24,6 +24,19 @@ func clock() int64 { return int64(time.Since(base)) << unitShift }
 // is asked for ends, and what is above it stays free for the others.
 type Reserve [seawall.NumPriorities]float64
 
+func (r Reserve) validate() error {
+	for i, share := range r {
+		if !(share >= 0 && share <= 1) {
+			return fmt.Errorf("seawall/ratelimit: Reserve of %v must be between 0 and 1 (got %v)", seawall.Background+seawall.Priority(i), share)
+		}
+		if i > 0 && share > r[i-1] {
+			return fmt.Errorf("seawall/ratelimit: Reserve of %v must not be more than that of %v below it (got %v and %v)",
+				seawall.Background+seawall.Priority(i), seawall.Background+seawall.Priority(i-1), share, r[i-1])
+		}
+	}
+	return nil
+}
+
 // LimiterConfig sets up a Limiter.
 type LimiterConfig struct {
 	// Rate is required.
@@ -33,14 +46,8 @@ type LimiterConfig struct {
 }
 
 func (c LimiterConfig) meter() (*meter, error) {
-	for i, share := range c.Reserve {
-		if !(share >= 0 && share <= 1) {
-			return nil, fmt.Errorf("seawall/ratelimit: Reserve of %v must be between 0 and 1 (got %v)", seawall.Background+seawall.Priority(i), share)
-		}
-		if i > 0 && share > c.Reserve[i-1] {
-			return nil, fmt.Errorf("seawall/ratelimit: Reserve of %v must not be more than that of %v below it (got %v and %v)",
-				seawall.Background+seawall.Priority(i), seawall.Background+seawall.Priority(i-1), share, c.Reserve[i-1])
-		}
+	if err := c.Reserve.validate(); err != nil {
+		return nil, err
 	}
 	m, err := meterOf(c.Rate, c.Reserve)
 	if err != nil {
@@ -137,10 +144,14 @@ func (l *Limiter) take(now, cost int64, p seawall.Priority) (d Decision, c *cell
 // Decision is what a limiter says. It is a value; nothing is computed that
 // nobody asks for.
 type Decision struct {
-	OK    bool
-	debt  int64 // after it
-	over  int64 // by how much the cost would exceed what is allowed
-	meter *meter
+	OK bool
+	// Source is who decided: Local, unless the limit is shared.
+	Source Source
+	short  bool  // the service and not the client is why
+	debt   int64 // after it
+	over   int64 // by how much the cost would exceed what is allowed
+	end    int64 // of the window of a Quota: how far off it is
+	meter  *meter
 }
 
 // Remaining is how many tokens there are for the highest priority.
@@ -159,6 +170,8 @@ func (d Decision) RetryAfter() time.Duration {
 		return 0
 	case d.over > d.debt: // even without any debt
 		return Never
+	case d.end > 0:
+		return toDuration(d.end, 1)
 	default:
 		return toDuration(d.over, d.meter.tick)
 	}
@@ -168,6 +181,9 @@ func (d Decision) RetryAfter() time.Duration {
 func (d Decision) ResetAfter() time.Duration {
 	if d.meter == nil {
 		return 0
+	}
+	if d.end > 0 && d.debt > 0 {
+		return toDuration(d.end, 1)
 	}
 	return toDuration(d.debt, d.meter.tick)
 }

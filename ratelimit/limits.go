@@ -1,13 +1,14 @@
 package ratelimit
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/seawall-go/seawall"
 )
@@ -16,20 +17,27 @@ const component = "ratelimit"
 
 // Limits are the policies of a service.
 type Limits struct {
-	rules atomic.Pointer[rules]
-	mu    sync.Mutex // of Update
+	rules  atomic.Pointer[rules]
+	due    atomic.Int64 // when a campaign or an override has something to say, in units
+	offset int64        // of this process's campaign from the fleet's, from 0 to 1 in 2^32
+
+	mu        sync.Mutex // of all below, and of changes
+	overrides map[string]override
+	closed    bool
+	retired   []*Shared // replaced by Update, and not closed yet
 }
 
 // rules are Limits at one time.
 type rules struct {
-	cfg Config
-	all []*policy
+	limits *Limits
+	cfg    Config
+	all    []*policy
 }
 
 // New returns Limits. It takes the memory of the policies that have a Key, 9
 // MiB each by default, and starts nothing.
 func New(cfg Config) (*Limits, error) {
-	l := new(Limits)
+	l := &Limits{overrides: make(map[string]override), offset: randomOffset()}
 	if err := l.Update(cfg); err != nil {
 		return nil, err
 	}
@@ -37,7 +45,9 @@ func New(cfg Config) (*Limits, error) {
 }
 
 // Update exchanges the configuration. What clients have used up stays with
-// policies of the same name and Bytes. After an error all is as before.
+// policies of the same name, unless their Bytes or their store changes, or their
+// rates are more than about 16 times apart. Overrides stay. After an error all is
+// as before.
 func (l *Limits) Update(cfg Config) error {
 	cfg, err := cfg.resolve()
 	if err != nil {
@@ -45,113 +55,98 @@ func (l *Limits) Update(cfg Config) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := &rules{cfg: cfg}
-	names := make(map[string]bool)
-	for i := range cfg.Policies {
-		c := cfg.Policies[i]
-		if c.Name == "" {
-			c.Name = "default"
-			if len(cfg.Policies) > 1 {
-				c.Name = fmt.Sprint("policy-", i+1)
-			}
-		}
-		var before *policy
-		if now := l.rules.Load(); now != nil {
-			if k := slices.IndexFunc(now.all, func(p *policy) bool { return p.cfg.Name == c.Name }); k >= 0 {
-				before = now.all[k]
-			}
-		}
-		if names[c.Name] {
-			return fmt.Errorf("seawall/ratelimit: two policies are called %q", c.Name)
-		}
-		names[c.Name] = true
-		p, err := newPolicy(c, cfg.Name, before)
+	if l.closed {
+		return errors.New("seawall/ratelimit: Update after Close")
+	}
+	now := l.rules.Load()
+	next := &rules{limits: l, cfg: cfg}
+	for _, c := range cfg.Policies {
+		p, err := newPolicy(c, &cfg, now.named(c.Name))
 		if err != nil {
-			return fmt.Errorf("seawall/ratelimit: policy %q: %w", c.Name, err)
+			return fmt.Errorf("seawall/ratelimit: policy %q: %w", c.Name, bare{err})
 		}
 		next.all = append(next.all, p)
 	}
-	slices.SortStableFunc(next.all, func(a, b *policy) int {
-		switch {
-		case a.keyed != nil && b.keyed == nil:
-			return -1
-		case a.keyed == nil && b.keyed != nil:
-			return 1
-		}
-		return 0
-	})
+	if err := next.checkCampaign(); err != nil {
+		return err
+	}
+	// Nothing can fail from here on.
+	slices.SortStableFunc(next.all, func(a, b *policy) int { return cmp.Compare(a.rank(), b.rank()) })
+	for _, p := range next.all {
+		p.goOn(now.named(p.cfg.Name))
+	}
 	l.rules.Store(next)
+	l.apply()
+	l.retire(now, next)
 	return nil
 }
 
-// entry is what one policy has said about a request, and taken for it.
-type entry struct {
-	p    *policy
-	d    Decision
-	bill bill
-	one  Reservation
+// retire keeps the shared limits that are no longer used until Close gives back
+// what they have leased. One that is used again by then is none of them.
+func (l *Limits) retire(before, after *rules) {
+	if before == nil {
+		return
+	}
+	for _, p := range before.all {
+		if p.shared != nil && !slices.ContainsFunc(after.all, func(q *policy) bool { return q.shared == p.shared }) {
+			l.retired = append(l.retired, p.shared)
+		}
+	}
+	const most = 16
+	for len(l.retired) > most { // its leases are void after 200 ms anyway
+		l.retired = l.retired[1:]
+	}
 }
 
-// charge is what a request has taken.
-type charge struct {
-	entries [maxPolicies]entry
-	n       int
-	would   *policy // the first that would refuse, were this no dry run
-	key     []byte
-	class   seawall.Class // here, or it would cost an allocation
+// Close gives back the tokens leased from stores, and waits for calls to them,
+// until ctx is done. Without shared policies there is nothing to close. Requests
+// after it are still limited, by this process alone.
+func (l *Limits) Close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
+	all := slices.Clone(l.retired)
+	for _, p := range l.rules.Load().all {
+		if p.shared != nil {
+			all = append(all, p.shared)
+		}
+	}
+	l.mu.Unlock()
+	var errs []error
+	for _, s := range all {
+		if err := s.Close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("seawall/ratelimit: closing policy %q: %w", s.cfg.Name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
-var charges = sync.Pool{New: func() any { return &charge{key: make([]byte, 0, 256)} }}
-
-// take charges a request to all policies, or to none: then it returns the one
-// that refuses, the last of c.entries.
-func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
-	class, now := &c.class, clock()
-	for _, p := range rs.all {
-		if p.cfg.Match != nil && !p.cfg.Match(r) {
-			continue
-		}
-		e := &c.entries[c.n]
-		if !p.take(r, class, c, e, now) {
-			continue
-		}
-		c.n++
-		if e.d.OK {
-			p.counts.admitted.Add(1)
-			continue
-		}
-		p.counts.refused.Add(1)
-		if p.cfg.DryRun || rs.cfg.DryRun {
-			if c.would == nil {
-				c.would = p
+func (rs *rules) named(name string) *policy {
+	if rs != nil {
+		for _, p := range rs.all {
+			if p.cfg.Name == name {
+				return p
 			}
-			continue
 		}
-		c.refund(now)
-		return p
 	}
 	return nil
 }
 
-// refund gives back what has been taken.
-func (c *charge) refund(now int64) {
-	for i := range c.entries[:c.n] {
-		e := &c.entries[i]
-		e.bill.refund(now)
-		e.one.cancel(now)
-		e.bill, e.one = bill{}, Reservation{}
+// bare is an error of this package without the package's name, which is said
+// already.
+type bare struct{ error }
+
+func (b bare) Error() string {
+	const prefix = "seawall/ratelimit: "
+	s := b.error.Error()
+	if len(s) > len(prefix) && s[:len(prefix)] == prefix {
+		return s[len(prefix):]
 	}
+	return s
 }
 
-// release gives the scratch space back. After a panic in a KeyFunc it is left to
-// the collector.
-func (c *charge) release() {
-	clear(c.entries[:c.n])
-	c.n, c.would, c.class = 0, nil, seawall.Class{}
-	charges.Put(c)
-}
+func (b bare) Unwrap() error { return b.error }
 
-// Take charges a request of that class, without HTTP. The error is a
+// Take charges a request of that class, and answers nothing. The error is a
 // *seawall.Rejection.
 func (l *Limits) Take(r *http.Request, class seawall.Class) error {
 	if class.Exempt {
@@ -166,18 +161,6 @@ func (l *Limits) Take(r *http.Request, class seawall.Class) error {
 		return rej
 	}
 	return nil
-}
-
-// decide is take, and tells the Observer.
-func (rs *rules) decide(r *http.Request, c *charge) (refusing *policy, rej *seawall.Rejection) {
-	refusing = rs.take(r, c)
-	if refusing != nil {
-		rej = refusing.rejection(c.entries[c.n-1].d)
-	}
-	if rs.cfg.Observer != nil {
-		rs.observe(r.Context(), c, refusing, rej)
-	}
-	return refusing, rej
 }
 
 // Middleware lets requests through to next that no policy refuses.
@@ -202,165 +185,30 @@ func (l *Limits) Middleware(next http.Handler) http.Handler {
 	})
 }
 
+// decide is take, and tells the Observer.
+func (rs *rules) decide(r *http.Request, c *charge) (refusing *policy, rej *seawall.Rejection) {
+	refusing = rs.take(r, c)
+	if refusing != nil {
+		rej = refusing.rejection(c.entries[c.n-1].d)
+	}
+	if rs.cfg.Observer != nil {
+		rs.observe(r.Context(), c, refusing, rej)
+	}
+	return refusing, rej
+}
+
 func (rs *rules) observe(ctx context.Context, c *charge, p *policy, rej *seawall.Rejection) {
 	e := seawall.Event{
 		Component: component, Name: rs.cfg.Name, Outcome: seawall.Admitted,
-		Priority: c.class.Priority, DryRun: rs.cfg.DryRun, Route: c.class.Route, User: c.class.User,
+		Priority: c.class.Priority, DryRun: rs.cfg.DryRun, Route: c.class.Route, User: c.class.User, Wait: toDuration(c.waited, 1),
 	}
 	switch {
 	case p != nil:
 		e.Outcome, e.Reason, e.RetryAfter = seawall.Rejected, seawall.RateLimited, rej.RetryAfter
 	case c.would != nil:
 		e.Outcome, e.Reason, e.DryRun = seawall.Rejected, seawall.RateLimited, true
+	case c.without:
+		e.Outcome, e.Reason = seawall.Degraded, seawall.CircuitOpen
 	}
 	rs.cfg.Observer.Observe(ctx, e)
-}
-
-// policy is a Policy at work.
-type policy struct {
-	cfg       Policy
-	limiter   *Limiter // without a Key
-	keyed     *Keyed
-	component string
-	name      string // of the Limits
-
-	meters struct {
-		sync.Mutex
-		m atomic.Pointer[map[Rate]*keyMeters]
-	}
-	counts *counts
-
-	refusals [maxPrepared + 1]*seawall.Rejection
-	item     string   // "name";
-	policy   []string // the whole RateLimit-Policy item
-}
-
-// counts go on when a policy is updated.
-type counts struct{ admitted, refused, absent atomic.Uint64 }
-
-const maxPrepared = 120 // seconds
-
-func newPolicy(c Policy, name string, before *policy) (*policy, error) {
-	if err := validName(c.Name); err != nil {
-		return nil, err
-	}
-	if c.Key.err != nil {
-		return nil, c.Key.err
-	}
-	p := &policy{cfg: c, name: name, counts: new(counts)}
-	if before != nil {
-		p.counts = before.counts
-	}
-	var err error
-	if c.Key.of == nil {
-		if c.Bytes != 0 {
-			return nil, fmt.Errorf("Bytes is for policies with a Key (got %d)", c.Bytes)
-		}
-		if c.RateFor != nil {
-			return nil, fmt.Errorf("RateFor is for policies with a Key")
-		}
-		cfg := LimiterConfig{Rate: c.Rate, Reserve: c.Reserve}
-		if before != nil && before.limiter != nil {
-			p.limiter = before.limiter
-			if err := p.limiter.Update(cfg); err != nil {
-				return nil, err
-			}
-		} else if p.limiter, err = NewLimiter(cfg); err != nil {
-			return nil, err
-		}
-	} else {
-		cfg := KeyedConfig{Rate: c.Rate, Reserve: c.Reserve, Bytes: c.Bytes, Wider: c.Key.wider}
-		if before != nil && before.keyed != nil {
-			p.keyed, err = before.keyed.changed(cfg)
-		} else {
-			p.keyed, err = NewKeyed(cfg)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	p.prepare()
-	return p, nil
-}
-
-// take charges one policy; it reports whether that applies at all.
-func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry, now int64) bool {
-	cost := int64(1)
-	if p.cfg.Cost != nil {
-		cost = max(0, p.cfg.Cost(r))
-	}
-	if p.keyed == nil {
-		d, cell, paid := p.limiter.take(now, cost, class.Priority)
-		*e = entry{p: p, d: d}
-		if d.OK {
-			e.one = Reservation{cell: cell, paid: paid, need: cell.need(cost)}
-		}
-		return true
-	}
-	c.key = p.cfg.Key.of(c.key[:0], r, class)
-	if len(c.key) == 0 {
-		p.counts.absent.Add(1)
-		return false
-	}
-	m := p.keyed.meters.Load()
-	if p.cfg.RateFor != nil {
-		if rate, ok := p.cfg.RateFor(r); ok {
-			m = p.metersFor(rate, m)
-		}
-	}
-	e.p = p
-	e.d, e.bill = p.keyed.charge(m, p.keyed.hash(c.key), c.key, now, cost, class.Priority)
-	return true
-}
-
-// metersFor are those of another rate; one that is no rate leaves it at the
-// policy's own.
-func (p *policy) metersFor(r Rate, fallback *keyMeters) *keyMeters {
-	if known := p.meters.m.Load(); known != nil {
-		if m, ok := (*known)[r]; ok {
-			return m
-		}
-	}
-	m, err := LimiterConfig{r, p.cfg.Reserve}.meter()
-	if err != nil {
-		return fallback
-	}
-	of := p.keyed.metersOf(m, p.cfg.Reserve)
-	p.meters.Lock()
-	defer p.meters.Unlock()
-	next := make(map[Rate]*keyMeters)
-	if known := p.meters.m.Load(); known != nil {
-		if len(*known) >= maxRates {
-			return of
-		}
-		for k, v := range *known {
-			next[k] = v
-		}
-	}
-	next[r] = of
-	p.meters.m.Store(&next)
-	return of
-}
-
-const maxRates = 1000
-
-// rejection is one of those made beforehand.
-func (p *policy) rejection(d Decision) *seawall.Rejection {
-	after := d.RetryAfter()
-	seconds := int64((min(after, 24*time.Hour) + time.Second - 1) / time.Second)
-	if after != Never {
-		seconds += jitter(seconds)
-	}
-	if seconds <= maxPrepared {
-		return p.refusals[max(seconds, 1)]
-	}
-	return p.refusal(seconds)
-}
-
-func (p *policy) refusal(seconds int64) *seawall.Rejection {
-	rej := &seawall.Rejection{Component: component, Name: p.name, Reason: seawall.RateLimited, RetryAfter: time.Duration(seconds) * time.Second}
-	if p.keyed == nil {
-		rej.Status = http.StatusServiceUnavailable
-	}
-	return rej
 }

@@ -230,7 +230,7 @@ func TestConfigErrors(t *testing.T) {
 		"Policies must be between 1 and 16 (got 0)": {},
 		"Fields must be":              {Fields: 9, Policies: []Policy{{Rate: ok}}},
 		`two policies are called "a"`: {Policies: []Policy{{Name: "a", Rate: ok}, {Name: "a", Rate: ok}}},
-		`policy "default": seawall/ratelimit: Rate.Limit must be positive (got 0)`: {Policies: []Policy{{}}},
+		`policy "default": Rate.Limit must be positive (got 0)`: {Policies: []Policy{{}}},
 		"Burst must be positive or seawall.Off (got -2)":                           {Policies: []Policy{{Rate: Rate{Limit: 1, Burst: -2}}}},
 		"Window must be whole seconds (got 1.5s)":                                  {Policies: []Policy{{Rate: Rate{Limit: 1, Window: 1500 * time.Millisecond}}}},
 		"would take more than a year to come back":                                 {Policies: []Policy{{Rate: Rate{Limit: 1e-6, Burst: 1000}}}},

@@ -14,8 +14,10 @@ type Policy struct {
 	// Name is the policy's in header fields and metrics: letters, digits, "-",
 	// "_" and ".", at most 64. Default "default", or by number if there are more.
 	Name string
-	// Rate is required.
+	// Rate is required, or else Quota.
 	Rate Rate
+	// Quota in place of Rate counts by windows of the calendar.
+	Quota Quota
 	// RateFor gives a request another rate, such as that of a customer's tier; false
 	// leaves it at Rate. Up to 1000 different ones are remembered. Default none.
 	RateFor func(*http.Request) (Rate, bool)
@@ -30,6 +32,13 @@ type Policy struct {
 	Reserve Reserve
 	// Bytes is the memory for keys. Default 8 MiB, for a million of them.
 	Bytes int
+	// Sharing makes the limit one of all the processes of a fleet. What Class.User
+	// and Class.Tenant name has to be the same in all of them: that needs
+	// seawall.Identity.Secret. Default none: this process alone.
+	Sharing *Sharing
+	// ShowKeys keeps the keys refused most as they are, for Stats and pages; a
+	// client address is personal data in many countries. Default: their hashes.
+	ShowKeys bool
 	// DryRun charges and counts, but refuses nobody. Default false.
 	DryRun bool
 }

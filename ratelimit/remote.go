@@ -36,6 +36,10 @@ type RemoteTake struct {
 	// Back is how many tokens taken before are given back first, unused. The
 	// bucket cannot get fuller than full by that.
 	Back int64
+	// Used is how many tokens were used without asking, while the store could not
+	// be reached: they are debited first, but the debt does not get above the
+	// Burst by that.
+	Used int64
 	// State is the State of the last answer about this bucket, or "". A store
 	// that has lost a bucket may go on from there.
 	State string
@@ -101,6 +105,20 @@ const (
 	// Closed refuses, with 503 and Retry-After.
 	Closed
 )
+
+// String is the name in states and logs.
+func (o OnLoss) String() string {
+	switch o {
+	case Alone:
+		return "alone"
+	case Open:
+		return "open"
+	case Closed:
+		return "closed"
+	default:
+		return "unknown"
+	}
+}
 
 // Sharing says how a limit is shared by the processes of a fleet. They take
 // tokens from a store beforehand, a lease, and decide by themselves: for a busy

@@ -21,7 +21,14 @@ type PolicyStats struct {
 	Admitted uint64 `json:"admitted"`
 	Refused  uint64 `json:"refused"`
 	Absent   uint64 `json:"absent,omitempty"`
-	DryRun   bool   `json:"dry_run,omitempty"`
+	// Misfit is how often RateFor named a rate that cannot be had.
+	Misfit uint64 `json:"misfit,omitempty"`
+	// Mode is enforce, dry_run or off.
+	Mode string `json:"mode"`
+	// Refusals by key, those refused most first.
+	Top []RefusedKey `json:"top,omitempty"`
+	// Shared is there if the policy is.
+	Shared *SharedStats `json:"shared,omitempty"`
 	// Keys is about how many keys are in debt, of Capacity; Displaced how many
 	// requests found no room for theirs. More than a few of those: more Bytes.
 	Keys      int    `json:"keys,omitempty"`
@@ -31,20 +38,36 @@ type PolicyStats struct {
 
 // Stats returns the totals up to this moment.
 func (l *Limits) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.apply()
 	rs := l.rules.Load()
 	out := Stats{DryRun: rs.cfg.DryRun}
 	for _, p := range rs.all {
 		st := PolicyStats{
-			Name: p.cfg.Name, Rate: p.cfg.Rate.String(), DryRun: p.cfg.DryRun || rs.cfg.DryRun,
-			Admitted: p.counts.admitted.Load(), Refused: p.counts.refused.Load(), Absent: p.counts.absent.Load(),
+			Name: p.cfg.Name, Rate: p.describe(), Mode: modeNames[p.mode.Load()], Top: p.heavy.top(),
+			Admitted: p.counts.admitted.Load(), Refused: p.counts.refused.Load(), Absent: p.counts.absent.Load(), Misfit: p.counts.misfit.Load(),
 		}
-		if p.keyed != nil {
-			k := p.keyed.Stats()
+		keys := p.keyed
+		if p.shared != nil {
+			shared := p.shared.Stats()
+			st.Shared, keys = &shared, p.shared.alone
+		}
+		if keys != nil && p.cfg.Key.of != nil {
+			k := keys.stats()
 			st.Keys, st.Capacity, st.Displaced = k.Live, k.Capacity, k.Displaced
 		}
 		out.Policies = append(out.Policies, st)
 	}
 	return out
+}
+
+// describe is the limit in force, for people.
+func (p *policy) describe() string {
+	if p.cfg.Quota != (Quota{}) {
+		return p.cfg.Quota.String()
+	}
+	return p.rate.String()
 }
 
 // Snapshot implements seawall.Snapshotter: Stats in the common form.
@@ -59,6 +82,18 @@ func (l *Limits) Snapshot() seawall.Snapshot {
 		}
 		add("decisions_total", seawall.Counter, float64(p.Admitted), seawall.Label{Name: "outcome", Value: "admitted"})
 		add("decisions_total", seawall.Counter, float64(p.Refused), seawall.Label{Name: "outcome", Value: "rejected"})
+		if p.Shared != nil {
+			up := 0.0
+			if p.Shared.Up {
+				up = 1
+			}
+			add("store_up", seawall.Gauge, up)
+			add("store_calls_total", seawall.Counter, float64(p.Shared.Calls))
+			add("store_failures_total", seawall.Counter, float64(p.Shared.Failed))
+			add("fallbacks_total", seawall.Counter, float64(p.Shared.Fallbacks))
+			add("leased_tokens_total", seawall.Counter, float64(p.Shared.Granted))
+			add("returned_tokens_total", seawall.Counter, float64(p.Shared.Returned))
+		}
 		if p.Capacity > 0 {
 			add("absent_total", seawall.Counter, float64(p.Absent))
 			add("displaced_total", seawall.Counter, float64(p.Displaced))
@@ -66,8 +101,14 @@ func (l *Limits) Snapshot() seawall.Snapshot {
 			add("keys_capacity", seawall.Gauge, float64(p.Capacity))
 		}
 	}
+	state := "limiting"
+	for _, p := range st.Policies {
+		if p.Shared != nil && !p.Shared.Up {
+			state = "degraded"
+		}
+	}
 	return seawall.Snapshot{
-		Component: component, Name: l.rules.Load().cfg.Name, At: time.Now(), State: "limiting",
+		Component: component, Name: l.rules.Load().cfg.Name, At: time.Now(), State: state,
 		DryRun: st.DryRun, Metrics: m, Detail: st,
 	}
 }

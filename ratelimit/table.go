@@ -121,6 +121,21 @@ func (t *table) share(hash uint64, now, need, upTo int64) (v verdict, debt int64
 	}
 }
 
+// raise brings a key's debt to so many ticks, if it is less. It reports whether
+// there was room to remember it.
+func (t *table) raise(hash uint64, now, to int64) bool {
+	set, mark := t.place(hash)
+	for {
+		slot, at := find(set, mark, now)
+		if at < 0 {
+			return false
+		}
+		if slot>>timeBits == mark && ahead(slot, now) >= to || set[at].CompareAndSwap(slot, mark<<timeBits|uint64(now+to)&timeMask) {
+			return true
+		}
+	}
+}
+
 // back takes ticks off a key's debt, if that is still remembered.
 func (t *table) back(hash uint64, now, need int64) {
 	set, mark := t.place(hash)

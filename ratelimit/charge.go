@@ -1,0 +1,148 @@
+package ratelimit
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/seawall-go/seawall"
+)
+
+// entry is what one policy has said about a request, and taken for it.
+type entry struct {
+	p    *policy
+	d    Decision
+	bill bill
+	one  Reservation
+}
+
+// charge is what a request has taken.
+type charge struct {
+	entries [maxPolicies]entry
+	n       int
+	would   *policy // the first that would refuse, were this no dry run
+	without bool    // a store was not there
+	waited  int64   // for stores, in units
+	key     []byte
+	class   seawall.Class // here, or it would cost an allocation
+}
+
+var charges = sync.Pool{New: func() any { return &charge{key: make([]byte, 0, 256)} }}
+
+// take charges a request to all policies, or to none: then it returns the one
+// that refuses, the last of c.entries.
+func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
+	class, now := &c.class, clock()
+	if now >= rs.limits.due.Load() {
+		rs.limits.reconsider()
+	}
+	for _, p := range rs.all {
+		mode := p.mode.Load()
+		if mode == modeOff || p.cfg.Match != nil && !p.cfg.Match(r) {
+			continue
+		}
+		e := &c.entries[c.n]
+		if !p.take(r, class, c, e, now) {
+			continue
+		}
+		c.n++
+		c.without = c.without || e.d.Source == Fallback
+		if e.d.OK {
+			p.counts.admitted.Add(1)
+			continue
+		}
+		p.refused(c.key)
+		if mode == modeDryRun {
+			if c.would == nil {
+				c.would = p
+			}
+			continue
+		}
+		c.refund(now)
+		return p
+	}
+	return nil
+}
+
+// refund gives back what has been taken.
+func (c *charge) refund(now int64) {
+	for i := range c.entries[:c.n] {
+		e := &c.entries[i]
+		e.bill.refund()
+		e.one.cancel(now)
+		e.bill, e.one = bill{}, Reservation{}
+	}
+}
+
+// mostKey is the longest key that is kept for the next request.
+const mostKey = 4 << 10
+
+// release gives the scratch space back. After a panic in a KeyFunc it is left to
+// the collector.
+func (c *charge) release() {
+	clear(c.entries[:c.n])
+	c.n, c.would, c.without, c.waited, c.class = 0, nil, false, 0, seawall.Class{}
+	if cap(c.key) > mostKey {
+		c.key = make([]byte, 0, 256)
+	}
+	charges.Put(c)
+}
+
+// take charges one policy; it reports whether that applies at all.
+func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry, now int64) bool {
+	cost := int64(1)
+	if p.cfg.Cost != nil {
+		cost = max(0, p.cfg.Cost(r))
+	}
+	if p.limiter != nil {
+		d, cell, paid := p.limiter.take(now, cost, class.Priority)
+		*e = entry{p: p, d: d}
+		if d.OK {
+			e.one = Reservation{cell: cell, paid: paid, need: cell.need(cost)}
+		}
+		return true
+	}
+	c.key = c.key[:0]
+	if p.cfg.Key.of != nil {
+		c.key = p.cfg.Key.of(c.key, r, class)
+		if len(c.key) == 0 {
+			p.counts.absent.Add(1)
+			return false
+		}
+	}
+	own := p.metersFor(r)
+	e.p = p
+	if p.shared == nil {
+		e.d, e.bill = p.keyed.charge(own.keyed, p.keyed.hash(c.key), c.key, now, cost, class.Priority)
+		return true
+	}
+	left := p.shared.cfg.Sharing.Budget - time.Duration(c.waited>>unitShift)
+	e.d, e.bill = p.shared.take(r.Context(), &question{m: own.shared, key: c.key, now: now, cost: cost, priority: class.Priority}, left)
+	if e.d.Source >= Store { // Lease does not wait
+		c.waited += max(clock()-now-c.waited, 0)
+	}
+	return true
+}
+
+// policyMeters are those of a Rate, for a policy that has many keys.
+type policyMeters struct {
+	keyed  *keyMeters
+	shared *sharedMeters
+}
+
+// metersFor are those for a request. A rate that is none, or does not fit the
+// table, leaves it at the policy's own.
+func (p *policy) metersFor(r *http.Request) policyMeters {
+	if p.cfg.RateFor != nil {
+		if rate, ok := p.cfg.RateFor(r); ok {
+			if m, ok := p.rates.get(rate, p); ok {
+				return m
+			}
+			p.counts.misfit.Add(1)
+		}
+	}
+	if p.shared != nil {
+		return policyMeters{shared: p.shared.meters.Load()}
+	}
+	return policyMeters{keyed: p.keyed.meters.Load()}
+}

@@ -1,0 +1,163 @@
+package ratelimit
+
+import (
+	"encoding/hex"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	heavyKeys  = 64 // are counted
+	heavyTold  = 10 // of them are told
+	heavyText  = 64 // bytes of a key are kept
+	heavyHalf  = time.Minute
+	heavyEach  = 1 << 12 // refusals are counted each; after them one in heavyNth
+	heavyNth   = 16
+	heavyDecay = 0.5
+)
+
+// heavy finds the keys that are refused most, in fixed memory: the Space-Saving
+// sketch of Metwally, Agrawal and El Abbadi (2005). A key that is not counted
+// takes the place, and the count, of the least. Counts halve each minute, so that
+// it tells of now.
+type heavy struct {
+	show bool
+	text func([]byte) string
+	seed maphash.Seed
+
+	mu   sync.Mutex
+	keys map[uint64]*heavyKey
+	last time.Time
+}
+
+type heavyKey struct {
+	name         string
+	count, error float64
+}
+
+func newHeavy(show bool, text func([]byte) string) *heavy {
+	return &heavy{show: show, text: text, seed: maphash.MakeSeed(), keys: make(map[uint64]*heavyKey)}
+}
+
+// as goes on counting with the settings of another.
+func (h *heavy) as(o *heavy) *heavy {
+	if h.show != o.show {
+		return o
+	}
+	return h
+}
+
+// add counts the nth refusal of the policy. Under a flood one in sixteen stands
+// for all, and none waits for another.
+func (h *heavy) add(key []byte, n uint64) {
+	weight := 1.0
+	if n > heavyEach {
+		if n%heavyNth != 0 {
+			return
+		}
+		weight = heavyNth
+	}
+	if !h.mu.TryLock() {
+		return
+	}
+	defer h.mu.Unlock()
+	h.fade()
+	id := maphash.Bytes(h.seed, key)
+	if k := h.keys[id]; k != nil {
+		k.count += weight
+		return
+	}
+	fresh := &heavyKey{count: weight}
+	if len(h.keys) >= heavyKeys {
+		var least uint64
+		var of *heavyKey
+		for i, k := range h.keys {
+			if of == nil || k.count < of.count {
+				least, of = i, k
+			}
+		}
+		delete(h.keys, least)
+		fresh.count, fresh.error = of.count+weight, of.count
+	}
+	fresh.name = h.nameOf(key, id)
+	h.keys[id] = fresh
+}
+
+// fade halves the counts for each minute that has passed.
+func (h *heavy) fade() {
+	now := time.Now()
+	if h.last.IsZero() {
+		h.last = now
+	}
+	for i := 0; now.Sub(h.last) >= heavyHalf; i++ {
+		if i > 64 {
+			clear(h.keys)
+			h.last = now
+			return
+		}
+		h.last = h.last.Add(heavyHalf)
+		for id, k := range h.keys {
+			k.count *= heavyDecay
+			k.error *= heavyDecay
+			if k.count < 0.5 {
+				delete(h.keys, id)
+			}
+		}
+	}
+}
+
+func (h *heavy) nameOf(key []byte, id uint64) string {
+	if !h.show {
+		return "#" + hex.EncodeToString([]byte{byte(id >> 24), byte(id >> 16), byte(id >> 8), byte(id)})
+	}
+	return textOf(key, h.text)
+}
+
+// textOf is a key as people may read it, and a log may hold it.
+func textOf(key []byte, text func([]byte) string) string {
+	if text != nil {
+		return text(key)
+	}
+	s := strings.ToValidUTF8(string(key[:min(len(key), heavyText)]), "?")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// RefusedKey is one of those refused most in the last minutes.
+type RefusedKey struct {
+	// Key is its hash, different in each process, or with Policy.ShowKeys the key
+	// as far as it is text.
+	Key string `json:"key"`
+	// Refused is about how often, halved for each minute since; it is too high by
+	// at most Error.
+	Refused float64 `json:"refused"`
+	Error   float64 `json:"error,omitempty"`
+}
+
+func (h *heavy) top() []RefusedKey {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fade()
+	var out []RefusedKey
+	for _, k := range h.keys {
+		out = append(out, RefusedKey{k.name, k.count, k.error})
+	}
+	slices.SortFunc(out, func(a, b RefusedKey) int {
+		switch {
+		case a.Refused-a.Error > b.Refused-b.Error:
+			return -1
+		case a.Refused-a.Error < b.Refused-b.Error:
+			return 1
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return out[:min(len(out), heavyTold)]
+}

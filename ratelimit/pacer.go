@@ -1,0 +1,114 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/seawall-go/seawall"
+)
+
+// PacerConfig sets up a Pacer.
+type PacerConfig struct {
+	// Name tells this instance from others. Default "default".
+	Name string
+	// Rate is required; its Burst by default 1, so that calls are spread evenly.
+	Rate Rate
+	// MaxWait is how long a call may have to wait; one that would is refused at
+	// once. Default 1 s.
+	MaxWait time.Duration
+}
+
+// Pacer makes callers wait their turn, in the order they come: for calls to a
+// partner who allows only so many. Its engine is the limiter of x/time/rate;
+// waiting happens outside of its lock. To limit who comes in, use Limits.
+type Pacer struct {
+	cfg     PacerConfig
+	limiter *rate.Limiter
+}
+
+// NewPacer returns a Pacer. It starts nothing.
+func NewPacer(cfg PacerConfig) (*Pacer, error) {
+	if cfg.Name == "" {
+		cfg.Name = "default"
+	}
+	if cfg.MaxWait == 0 {
+		cfg.MaxWait = time.Second
+	}
+	if cfg.MaxWait < 0 {
+		return nil, fmt.Errorf("seawall/ratelimit: MaxWait must be positive (got %v)", cfg.MaxWait)
+	}
+	if cfg.Rate.Burst == 0 {
+		cfg.Rate.Burst = 1
+	}
+	if _, err := (LimiterConfig{Rate: cfg.Rate}).meter(); err != nil {
+		return nil, err
+	}
+	return &Pacer{cfg, rate.NewLimiter(cfg.Rate.Limit, int(max(0, cfg.Rate.Burst)))}, nil
+}
+
+// Wait returns when it is the caller's turn. If that would be after MaxWait, or
+// after ctx is done, it returns a *seawall.Rejection at once, and takes no turn.
+func (p *Pacer) Wait(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return p.refuse(0, err)
+	}
+	now := time.Now()
+	r := p.limiter.ReserveN(now, 1)
+	if !r.OK() {
+		return p.refuse(0, errors.New("the Burst is seawall.Off"))
+	}
+	delay := r.DelayFrom(now)
+	if delay <= 0 {
+		return nil
+	}
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) < delay {
+		r.CancelAt(now)
+		return p.refuse(delay, context.DeadlineExceeded)
+	}
+	if delay > p.cfg.MaxWait {
+		r.CancelAt(now)
+		return p.refuse(delay-p.cfg.MaxWait, nil)
+	}
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		r.Cancel()
+		return p.refuse(0, ctx.Err())
+	}
+}
+
+func (p *Pacer) refuse(after time.Duration, cause error) error {
+	return &seawall.Rejection{Component: component, Name: p.cfg.Name, Reason: seawall.RateLimited, RetryAfter: after, Cause: cause}
+}
+
+// Transport is base, with a turn to wait for before each request;
+// http.DefaultTransport if base is nil. Errors of Wait come back as they are.
+func (p *Pacer) Transport(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return pacedTransport{p, base}
+}
+
+type pacedTransport struct {
+	pacer *Pacer
+	base  http.RoundTripper
+}
+
+func (t pacedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := t.pacer.Wait(r.Context()); err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // as every RoundTripper must
+		}
+		return nil, err
+	}
+	return t.base.RoundTrip(r)
+}
