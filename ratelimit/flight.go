@@ -27,6 +27,9 @@ func (s *Shared) ask(ctx context.Context, l *lease, a *question, patience time.D
 		select {
 		case <-f.done:
 		case <-late.C:
+			if patience >= s.cfg.Sharing.Budget {
+				f.call.Slow()
+			}
 			l.abandon(f)
 			return s.lost(l, a)
 		case <-ctx.Done():
@@ -90,7 +93,8 @@ func (s *Shared) launch(l *lease, t trip, least int64) *flight {
 	take := s.order(l, t, least, now)
 	f := &flight{done: make(chan struct{})}
 	l.fly(f)
-	if s.guard.Go(func(ctx context.Context) error { return s.call(ctx, l, f, t, take, now) }) {
+	f.call = s.guard.Go(func(ctx context.Context) error { return s.call(ctx, l, f, t, take, now) })
+	if f.call != nil {
 		return f
 	}
 	l.fly(nil)
@@ -225,14 +229,14 @@ func (s *Shared) giveBack(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if !s.guard.Go(func(ctx context.Context) error {
+		if s.guard.Go(func(ctx context.Context) error {
 			defer func() { <-atOnce }()
 			_, err := s.cfg.Sharing.Store.TakeUpTo(ctx, take)
 			if err == nil {
 				s.counts.returned.Add(uint64(take.Back))
 			}
 			return err
-		}) {
+		}) == nil {
 			<-atOnce
 		}
 	})

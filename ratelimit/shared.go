@@ -238,7 +238,8 @@ func (s *Shared) quick(l *lease, a *question, from Source) (d Decision, b bill, 
 	}
 	if until, yes := l.refuses(a.now, a.cost); yes {
 		d := s.decision(l, a, n, from)
-		d.OK, d.over = false, until-a.now
+		// The store spoke of least; what is here counts too.
+		d.OK, d.over = false, until-a.now+max(0, a.cost-n-max(l.least.Load(), 1))*a.m.whole.inc
 		if d.end == 0 {
 			d.debt = max(d.debt, d.over)
 		}
