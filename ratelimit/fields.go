@@ -18,8 +18,9 @@ func jitter(seconds int64) int64 {
 // prepare renders what does not change.
 func (p *policy) prepare() {
 	p.problems = [...]*seawall.Problem{p.problem(false), p.problem(true)}
-	for i := range p.refusals {
-		p.refusals[i] = p.refusal(int64(i), false)
+	p.refusals = make([]*seawall.Rejection, len(waits))
+	for i, seconds := range waits {
+		p.refusals[i] = p.refusal(seconds, false)
 	}
 	p.told.Store(tell(p.cfg.Name, p.cfg.Rate, p.cfg.Quota))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,14 +36,25 @@ type policy struct {
 	heavy    *heavy
 	name     string              // of the Limits
 	problems [2]*seawall.Problem // of the policy's own kind, and when the service is short
-	refusals [maxPrepared + 1]*seawall.Rejection
+	refusals []*seawall.Rejection // one for each of waits
 	told     atomic.Pointer[told]
 }
 
 // counts go on when a policy is updated.
 type counts struct{ admitted, refused, absent, misfit atomic.Uint64 }
 
-const maxPrepared = 120 // seconds
+// waits are the Retry-After, in seconds, of refusals made beforehand: each second
+// for two minutes, and then in steps of a twentieth, up to a day.
+var waits = func() (all []int64) {
+	const exact, day = 120, 24 * 3600
+	for s := int64(0); s < day; {
+		all = append(all, s)
+		if s++; s > exact {
+			s += s / 20
+		}
+	}
+	return append(all, day)
+}()
 
 func newPolicy(c Policy, of *Config, before *policy) (*policy, error) {
 	if c.Key.err != nil {
@@ -212,10 +224,11 @@ func (p *policy) rejection(d Decision) *seawall.Rejection {
 	if after != Never {
 		seconds += jitter(seconds)
 	}
-	if seconds <= maxPrepared && !d.short {
-		return p.refusals[max(seconds, 1)]
+	if d.short {
+		return p.refusal(seconds, true)
 	}
-	return p.refusal(seconds, d.short)
+	i, _ := slices.BinarySearch(waits, max(seconds, 1))
+	return p.refusals[min(i, len(waits)-1)]
 }
 
 func (p *policy) refusal(seconds int64, short bool) *seawall.Rejection {
