@@ -34,8 +34,8 @@ type policy struct {
 	rates    *rates
 	counts   *counts
 	heavy    *heavy
-	name     string              // of the Limits
-	problems [2]*seawall.Problem // of the policy's own kind, and when the service is short
+	name     string               // of the Limits
+	problems [2]*seawall.Problem  // of the policy's own kind, and when the service is short
 	refusals []*seawall.Rejection // one for each of waits
 	told     atomic.Pointer[told]
 }
