@@ -138,7 +138,7 @@ func TestModel(t *testing.T) {
 				if got.Left < max(0, m.room(r.Burst, new(big.Rat).SetFloat64(slack+1e-6))) || got.Left > max(0, m.room(r.Burst, new(big.Rat).SetFloat64(-1.1e-6*inc))) {
 					t.Fatalf("step %d: %d left at a debt of %s us", step, got.Left, m.debt.FloatString(9))
 				}
-				slack = drift(t, m, got.State, now, slack+1e-8+1e-15*(inc*float64(r.Burst)+1e6))
+				slack = drift(t, m, got.State, now, slack+1e-8+2e-15*(inc*float64(r.Burst)+1e6))
 				waits(t, m, take, got, slack)
 			}
 		})

@@ -124,15 +124,17 @@ func quotaMark(until time.Time) string { return "@" + strconv.FormatInt(until.Un
 const maxStale = 16
 
 // run sends the script. A master that was demoted keeps its connections, and
-// go-redis drops them one by one, as each is told that it is read-only. As long
-// as there may be more of them in the pool, the next is tried at once: nothing
+// go-redis drops them one by one, as each is told that it is read-only. So the
+// next is tried at once, until one has been tried that was dialed anew: nothing
 // has been done on a replica.
 func (s *Store) run(ctx context.Context, key string, args ...any) (string, error) {
+	fresh := false
 	for tries := 0; ; tries++ {
 		reply, err := s.take.Run(ctx, s.client, []string{key}, args...).Text()
-		if err == nil || !redis.IsReadOnlyError(err) || tries == maxStale || ctx.Err() != nil || s.client.PoolStats().IdleConns == 0 {
+		if err == nil || !redis.IsReadOnlyError(err) || fresh || tries == maxStale || ctx.Err() != nil {
 			return reply, err
 		}
+		fresh = s.client.PoolStats().IdleConns == 0
 	}
 }
 
