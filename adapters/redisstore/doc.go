@@ -36,11 +36,13 @@
 //
 // The defaults of go-redis are those of a database that one waits for. [Tune]
 // sets what is left zero to what suits a store that one does not wait for, and
-// tells why. Two things it cannot do:
+// tells why. Three things it cannot do:
 //
 //   - A context that is canceled does not interrupt go-redis; one whose deadline
 //     passes does, and costs the connection. Whoever calls the Store by himself
 //     gives deadlines well above the usual round trip.
 //   - UniversalOptions.ReadOnly with a MasterName talks to replicas only, where
 //     nothing can be taken.
+//   - go-redis writes a line to standard error for each failed dial, until
+//     redis.SetLogger says otherwise.
 package redisstore

@@ -17,7 +17,7 @@ import (
 	"github.com/seawall-go/seawall/ratelimit"
 )
 
-//house:sleep a Redis that hangs hangs by its own clock
+//house:sleep a Redis hangs by its own clock
 
 var one = ratelimit.RemoteTake{Key: "b", Rate: slow, UpTo: 10, Least: 1, Want: 1}
 
