@@ -5,8 +5,8 @@
 //	}))
 //	store := seawall.Must(redisstore.New(redisstore.Config{Client: client}))
 //	limits := seawall.Must(ratelimit.New(ratelimit.Config{Policies: []ratelimit.Policy{{
-//		Rate:   ratelimit.Per(1000, time.Minute),
-//		Shared: &ratelimit.Sharing{Store: store, Nodes: 8},
+//		Rate:    ratelimit.Per(1000, time.Minute),
+//		Sharing: &ratelimit.Sharing{Store: store, Nodes: 8},
 //	}}}))
 //
 // It needs Redis 5 or Valkey, alone, behind Sentinels, as a Cluster or as a

@@ -163,6 +163,14 @@ func (e *engine) calls(command string) (n int) {
 	return n
 }
 
+// stat is one of the figures of INFO STATS.
+func (e *engine) stat(name string) (n int64) {
+	e.t.Helper()
+	_, line, _ := strings.Cut(e.do("info", "stats").(string), name+":")
+	fmt.Sscanf(line, "%d", &n)
+	return n
+}
+
 // client is one as a user makes it.
 func client(t testing.TB, o *redis.UniversalOptions) redis.UniversalClient {
 	t.Helper()

@@ -97,13 +97,13 @@ const maxCount = 1 << 53
 
 // takeArgs are those of take.lua.
 func takeArgs(t ratelimit.RemoteTake) []any {
-	args := make([]any, 0, 8)
+	args := make([]any, 0, 9)
 	inc := 0.0 // a quota knows none
 	if t.Until.IsZero() {
 		inc = math.Nextafter(1e6/float64(t.Rate.Limit), math.Inf(1)) // never less than the exact quotient
 	}
 	args = append(args, strconv.FormatFloat(inc, 'g', -1, 64))
-	for _, n := range [...]int64{t.Rate.Burst, t.UpTo, t.Least, t.Want, t.Back} {
+	for _, n := range [...]int64{t.Rate.Burst, t.UpTo, t.Least, t.Want, t.Back, t.Used} {
 		args = append(args, min(n, maxCount))
 	}
 	if t.Until.IsZero() {

@@ -1,9 +1,10 @@
--- ARGV: a token's time in microseconds, burst, up to, least, want, back, state,
--- and for a quota the end of its window in milliseconds.
+-- ARGV: a token's time in microseconds, burst, up to, least, want, back, used,
+-- state, and for a quota the end of its window in milliseconds.
 -- Answer: got, left, retry after in microseconds, state.
 local inc, burst, upto = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local least, want, back = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local ends = tonumber(ARGV[8])
+local least, want = tonumber(ARGV[4]), tonumber(ARGV[5])
+local back, spent = tonumber(ARGV[6]), tonumber(ARGV[7])
+local ends = tonumber(ARGV[9])
 local now = redis.call('TIME')
 local sec, us = tonumber(now[1]), tonumber(now[2])
 local never = 86400e6
@@ -24,12 +25,12 @@ if ends then
   local function count(s)
     return s and #s <= 15 and tonumber(string.match(s, '^%d+$')) or nil
   end
-  local used, write = count(old), back > 0
+  local used, write = count(old), back > 0 or spent > 0
   if not used then
-    used = count(ARGV[7]) or 0
+    used = count(ARGV[8]) or 0
     write = write or used > 0
   end
-  used = math.max(used - back, 0)
+  used = math.max(math.min(math.max(used, burst), used + spent) - back, 0)
   local got = take(upto - used)
   used = used + got
   local value = string.format('%.0f', used)
@@ -56,13 +57,16 @@ end
 local full = burst * inc
 local debt, write = read(old), false
 if not debt then
-  old, debt = nil, read(ARGV[7]) or 0
+  old, debt = nil, read(ARGV[8]) or 0
   write = debt > 0
 end
 if debt > full + inc then
   debt, write = full, true -- no takes lead there: a clock went back, or the rate changed
 end
 debt = math.max(debt, 0)
+if spent > 0 then
+  debt, write = math.min(math.max(debt, full), debt + spent * inc), true
+end
 if back > 0 and debt > 0 then
   debt, write = math.max(debt - back * inc * (1 - 1e-15), 0), true
 end
