@@ -319,3 +319,37 @@ func TestHugeRemaining(t *testing.T) {
 		t.Errorf("RateLimit: %s", got)
 	}
 }
+
+// TestFieldsAfterRefund: what was given back because a later policy refused is
+// told as being there.
+func TestFieldsAfterRefund(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := limits(t, Config{Policies: []Policy{PerIP(30, time.Hour), Total(10, time.Hour)}}).Middleware(nothing)
+		wantStatus(t, ask(h, "192.0.2.1"), 200)
+		for range 3 {
+			resp := ask(h, "192.0.2.1")
+			wantStatus(t, resp, 503)
+			wantField(t, resp, "RateLimit", `"per-ip";r=2;t=120, "total";r=0;t=360`)
+		}
+	})
+}
+
+// TestDryRunTellsNobody: a client that obeys the fields would stop by itself
+// where a dry run refuses nobody.
+func TestDryRunTellsNobody(t *testing.T) {
+	h := limits(t, Config{Fields: Always, DryRun: true, Policies: []Policy{PerIP(1, time.Hour)}}).Middleware(nothing)
+	for range 2 {
+		resp := ask(h, "192.0.2.1")
+		wantStatus(t, resp, 200)
+		wantField(t, resp, "RateLimit", "")
+	}
+}
+
+// TestNeverIsNotLater: what costs more than the burst will not be admitted
+// tomorrow either.
+func TestNeverIsNotLater(t *testing.T) {
+	h := limits(t, Config{Policies: []Policy{{Rate: Per(10, time.Hour), Cost: func(*http.Request) int64 { return 5 }}}}).Middleware(nothing)
+	resp := ask(h, "192.0.2.1")
+	wantStatus(t, resp, 503)
+	wantField(t, resp, "Retry-After", "")
+}
