@@ -182,11 +182,15 @@ func TestUpdateInFlight(t *testing.T) {
 		}}
 		l := limits(t, cfg)
 		var byUser [3]atomic.Int64
+		under := make(chan struct{}) // way
 		var wg sync.WaitGroup
 		r := from("192.0.2.1:1")
 		for g := range 6 {
 			wg.Go(func() {
-				for range 2 * burst {
+				for i := range 2 * burst {
+					if i == burst/4 && g == 0 {
+						close(under)
+					}
 					if l.Take(r, seawall.Class{User: seawall.ID(1 + g%3)}) == nil {
 						byUser[g%3].Add(1)
 					}
@@ -194,6 +198,7 @@ func TestUpdateInFlight(t *testing.T) {
 			})
 		}
 		wg.Go(func() {
+			<-under
 			if err := l.Update(cfg); err != nil {
 				t.Error(err)
 			}
