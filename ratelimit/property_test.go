@@ -182,14 +182,17 @@ func TestUpdateInFlight(t *testing.T) {
 		}}
 		l := limits(t, cfg)
 		var byUser [3]atomic.Int64
-		under := make(chan struct{}) // way
+		begin, done := make(chan struct{}), make(chan struct{})
 		var wg sync.WaitGroup
 		r := from("192.0.2.1:1")
 		for g := range 6 {
 			wg.Go(func() {
 				for i := range 2 * burst {
-					if i == burst/4 && g == 0 {
-						close(under)
+					switch {
+					case g == 0 && i == burst/4:
+						close(begin)
+					case i == burst: // all have more to ask for after it
+						<-done
 					}
 					if l.Take(r, seawall.Class{User: seawall.ID(1 + g%3)}) == nil {
 						byUser[g%3].Add(1)
@@ -198,7 +201,8 @@ func TestUpdateInFlight(t *testing.T) {
 			})
 		}
 		wg.Go(func() {
-			<-under
+			defer close(done)
+			<-begin
 			if err := l.Update(cfg); err != nil {
 				t.Error(err)
 			}
