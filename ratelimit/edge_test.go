@@ -99,7 +99,7 @@ func TestBigBurst(t *testing.T) {
 		{Limit: 385e3, Burst: 1e12}, // a terabyte a month
 		{Limit: 6e10, Burst: 1 << 60},
 	} {
-		k, err := NewKeyed(KeyedConfig{Rate: r, Bytes: minBytes})
+		k, err := newBuckets(KeyedConfig{Rate: r, Bytes: minBytes})
 		if err != nil {
 			if !strings.Contains(err.Error(), "Burst") {
 				t.Errorf("%v: %v", r, err)
@@ -268,13 +268,13 @@ func TestLongRetryAfterIsEnough(t *testing.T) {
 func TestQuotaIsTold(t *testing.T) {
 	for _, d := range []time.Duration{time.Second, 7 * time.Second, time.Minute, time.Hour, 24 * time.Hour} {
 		for n := int64(1); n < 1000; n++ {
-			p, err := newPolicy(Policy{Name: "a", Rate: Per(n, d)}, "", nil)
+			p, err := newPolicy(Policy{Name: "a", Rate: Per(n, d)}, &Config{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := `"a";q=` + strconv.FormatInt(n, 10) + ";w=" + strconv.Itoa(int(d/time.Second))
-			if p.policy[0] != want {
-				t.Fatalf("%d per %v is told as %s", n, d, p.policy[0])
+			if p.told.Load().policy[0] != want {
+				t.Fatalf("%d per %v is told as %s", n, d, p.told.Load().policy[0])
 			}
 		}
 	}

@@ -175,7 +175,7 @@ func FuzzRate(f *testing.F) {
 		l, err := NewLimiter(LimiterConfig{Rate: r})
 		if err != nil {
 			wantsField(t, err, "Rate.Limit", "Rate.Burst", "Rate.Window")
-			if _, err := NewKeyed(KeyedConfig{Rate: r, Bytes: minBytes}); err == nil {
+			if _, err := newBuckets(KeyedConfig{Rate: r, Bytes: minBytes}); err == nil {
 				t.Error("a Keyed takes what a Limiter does not")
 			}
 			return
@@ -188,7 +188,7 @@ func FuzzRate(f *testing.F) {
 			return
 		}
 		limiterSubject(l).check(t, "Limiter", r, seed)
-		k, err := NewKeyed(KeyedConfig{Rate: r, Bytes: minBytes})
+		k, err := newBuckets(KeyedConfig{Rate: r, Bytes: minBytes})
 		if err != nil {
 			wantsField(t, err, "Rate.Burst")
 			return
@@ -209,15 +209,20 @@ func FuzzTier(f *testing.F) {
 	f.Add(1000., int64(100), 100., int64(seawall.Off), uint16(4), uint64(4))
 	f.Fuzz(func(t *testing.T, limit float64, burst int64, tierLimit float64, tierBurst int64, factor uint16, seed uint64) {
 		own := Rate{Limit: rate.Limit(limit), Burst: burst}
-		k, err := NewKeyed(KeyedConfig{Rate: own, Bytes: minBytes, GroupFactor: 1 + int(factor)})
+		k, err := newBuckets(KeyedConfig{Rate: own, Bytes: minBytes, GroupFactor: 1 + int(factor)})
 		if err != nil {
 			return
 		}
 		p := &policy{keyed: k}
 		tier := Rate{Limit: rate.Limit(tierLimit), Burst: tierBurst}
-		m := p.metersFor(tier, k.meters.Load())
+		found, ok := new(rates).get(tier, p)
+		m := found.keyed
+		if !ok {
+			m = k.meters.Load()
+		}
 		of := m.key.rate
-		if m == k.meters.Load() {
+		k = m.in
+		if !ok {
 			of = own.defaults()
 		} else if of.Limit != tier.Limit {
 			t.Fatalf("a tier of %v has %v", tier, of)

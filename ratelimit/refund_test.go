@@ -55,8 +55,8 @@ func TestLateRefund(t *testing.T) {
 		}
 	}
 	takeAll()
-	b.refund(old) // as rules.take does, with the time it knows
-	Reservation{cell: c, paid: paid, need: c.meter.need(10)}.cancel(old)
+	b.refund(now)
+	Reservation{cell: c, paid: paid, need: c.meter.need(10)}.cancel(now)
 	takeAll()
 	if n != 20 {
 		t.Errorf("%d given at once of two bursts of 10", n)

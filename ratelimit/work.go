@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,25 +35,16 @@ type policy struct {
 	heavy    *heavy
 	name     string               // of the Limits
 	problems [2]*seawall.Problem  // of the policy's own kind, and when the service is short
-	refusals []*seawall.Rejection // one for each of waits
+	refusals [remembered]atomic.Pointer[seawall.Rejection]
 	told     atomic.Pointer[told]
 }
 
 // counts go on when a policy is updated.
 type counts struct{ admitted, refused, absent, misfit atomic.Uint64 }
 
-// waits are the Retry-After, in seconds, of refusals made beforehand: each second
-// for two minutes, and then in steps of a twentieth, up to a day.
-var waits = func() (all []int64) {
-	const exact, day = 120, 24 * 3600
-	for s := int64(0); s < day; {
-		all = append(all, s)
-		if s++; s > exact {
-			s += s / 20
-		}
-	}
-	return append(all, day)
-}()
+// remembered refusals, by their seconds: more than there are in the spread of
+// an hour.
+const remembered = 1 << 10
 
 func newPolicy(c Policy, of *Config, before *policy) (*policy, error) {
 	if c.Key.err != nil {
@@ -217,18 +207,24 @@ func (p *policy) refused(key []byte, now int64) {
 	}
 }
 
-// rejection is one of those made beforehand.
+// rejection is one that was made before, or a new one.
 func (p *policy) rejection(d Decision) *seawall.Rejection {
 	after := d.RetryAfter()
-	seconds := int64((min(after, 24*time.Hour) + time.Second - 1) / time.Second)
-	if after != Never {
-		seconds += jitter(seconds)
+	if after == Never {
+		return p.refusal(0, false) // there is no time to come back at
 	}
+	seconds := inSeconds(min(after, 24*time.Hour))
+	seconds = max(1, seconds+jitter(seconds))
 	if d.short {
 		return p.refusal(seconds, true)
 	}
-	i, _ := slices.BinarySearch(waits, max(seconds, 1))
-	return p.refusals[min(i, len(waits)-1)]
+	at := &p.refusals[seconds%remembered]
+	if rej := at.Load(); rej != nil && rej.RetryAfter == time.Duration(seconds)*time.Second {
+		return rej
+	}
+	rej := p.refusal(seconds, false)
+	at.Store(rej)
+	return rej
 }
 
 func (p *policy) refusal(seconds int64, short bool) *seawall.Rejection {
