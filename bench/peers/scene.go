@@ -251,6 +251,19 @@ func (s *Scene) measure(b *testing.B, f Form) error {
 	})
 }
 
+// Time is how long n requests take, without what a benchmark does around them.
+func (s *Scene) Time(f Form, n int) (took time.Duration, err error) {
+	if err := s.Ready(); err != nil {
+		return 0, err
+	}
+	err = s.run(n, func() int {
+		began := time.Now()
+		defer func() { took = time.Since(began) }()
+		return s.parallel(n, f.goroutines())
+	})
+	return took, err
+}
+
 // Quiet is the time a request takes in a service that has all the time in the
 // world: so many bursts of 256 requests, 60 ms apart. Caches are cold then,
 // and what is sampled only now and then under load is sampled each time.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"flag"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -147,14 +146,14 @@ func TestGoals(t *testing.T) {
 	}
 }
 
-// TestRun measures everything for a moment, a minute if SEAWALL_LONG is set. The figures mean nothing; whether
+// TestRun measures everything for a moment. The figures mean nothing; whether
 // goals are met is not asked.
 func TestRun(t *testing.T) {
 	benchtime := flag.Lookup("test.benchtime")
 	defer benchtime.Value.Set(benchtime.Value.String()) // it is the test's own, too
 	var out bytes.Buffer
 	args := []string{"-rounds", "2", "-turn", "50us", "-quiet", "1"}
-	if os.Getenv("SEAWALL_LONG") == "" { // without a million keys: before each turn they are marked
+	if testing.Short() { // without a million keys
 		args = append(args, "-cases", "admit,reject,reject-full,handler-admit,handler-reject,hot-allow,hot-refuse,handler-headers")
 	}
 	code, err := run(args, &out)
@@ -164,7 +163,7 @@ func TestRun(t *testing.T) {
 	if missed := strings.Contains(out.String(), "\nMISSED "); missed != (code == 1) {
 		t.Errorf("exit code %d for\n%s", code, out.String())
 	}
-	for _, want := range []string{"One reading of the clock", "failsafe-priority", quietName, "reject-full/parallel", "handler-reject/serial", "at most 0.10", "hot-refuse/parallel", "handler-headers/serial", "allocations, at most 2"} {
+	for _, want := range []string{"One reading of the clock", "failsafe-priority", quietName, "reject-full/parallel", "handler-reject/serial", "at most 0.10", "hot-refuse/parallel", "handler-headers/serial", "handler-headers/parallel", "allocations, at most 2"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing:\n%s", want, out.String())
 		}
