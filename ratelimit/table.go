@@ -58,8 +58,12 @@ func (t *table) ticks(units int64) int64 {
 	return int64(math.Ceil(float64(units) / t.tick * (1 - 1e-15)))
 }
 
-// ahead is how far a slot's time lies ahead of now; 0 if it does not.
+// ahead is how far a slot's time lies ahead of now; 0 if it does not, or if the
+// slot is free: times wrap around, and a time of 0 is not always past.
 func ahead(slot uint64, now int64) int64 {
+	if slot == 0 {
+		return 0
+	}
 	d := int64(slot<<(64-timeBits)-uint64(now)<<(64-timeBits)) >> (64 - timeBits)
 	if d < 0 || d > mostTicks {
 		return 0
