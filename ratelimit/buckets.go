@@ -113,12 +113,17 @@ func (k *buckets) changed(cfg KeyedConfig) (*buckets, error) {
 		if next.cfg.Quota.Each != k.cfg.Quota.Each {
 			return next, nil
 		}
+		next.cal.follow(k.cal)
 	} else if next.keys.tick < 0.9*k.keys.tick || next.keys.tick > 16*k.keys.tick {
 		// A token has to be some ticks, and its debt of before no longer than its
 		// burst now: who was limited to one an hour has not to wait for that.
 		return next, nil
 	}
 	on := &buckets{cfg: next.cfg, seed: k.seed, keys: k.keys, groups: k.groups, cal: next.cal, displaced: k.displaced}
+	if k.cal != nil {
+		on.meters.Store(next.meters.Load())
+		return on, nil
+	}
 	m, err := on.meterFor(cfg.Rate)
 	if err != nil {
 		return next, nil //nolint:nilerr // in a table of its own it fits
