@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -121,6 +122,7 @@ func (k *buckets) changed(cfg KeyedConfig) (*buckets, error) {
 		if next.cfg.Quota.Each != k.cfg.Quota.Each {
 			return next, nil
 		}
+		next.cal.follow(k.cal)
 	} else if next.keys.tick < 0.9*k.keys.tick || next.keys.tick > 16*k.keys.tick {
 		// A token has to be some ticks, and its debt of before no longer than its
 		// burst now: who was limited to one an hour has not to wait for that.
@@ -139,6 +141,11 @@ func (k *buckets) changed(cfg KeyedConfig) (*buckets, error) {
 		return next, nil
 	}
 	on.meters.Store(of)
+	if next.cfg.Reserve == k.cfg.Reserve && next.cfg.GroupFactor == k.cfg.GroupFactor {
+		k.mu.Lock()
+		on.more = slices.Clone(k.more)
+		k.mu.Unlock()
+	}
 	return on, nil
 }
 

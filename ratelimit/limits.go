@@ -205,6 +205,7 @@ func (rs *rules) observe(ctx context.Context, c *charge, p *policy, rej *seawall
 	switch {
 	case p != nil:
 		e.Outcome, e.Reason, e.RetryAfter = seawall.Rejected, seawall.RateLimited, rej.RetryAfter
+		e.DryRun = false // an operator's override counts for more
 	case c.would != nil:
 		e.Outcome, e.Reason, e.DryRun = seawall.Rejected, seawall.RateLimited, true
 	case c.without:

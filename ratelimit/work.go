@@ -33,8 +33,8 @@ type policy struct {
 	rates    *rates
 	counts   *counts
 	heavy    *heavy
-	name     string               // of the Limits
-	problems [2]*seawall.Problem  // of the policy's own kind, and when the service is short
+	name     string              // of the Limits
+	problems [2]*seawall.Problem // of the policy's own kind, and when the service is short
 	refusals [remembered]atomic.Pointer[seawall.Rejection]
 	told     atomic.Pointer[told]
 }
