@@ -102,7 +102,8 @@ func newBuckets(cfg KeyedConfig) (*buckets, error) {
 	k.keys, k.groups = newTable(cfg.Bytes, m), newTable(cfg.Bytes/groupPart, m)
 	of, ok := k.metersOf(m)
 	if !ok {
-		return nil, fmt.Errorf("seawall/ratelimit: Rate.Burst must be at most %d for a limit by key (got %d); count in larger units", int64(mostTicks/4), m.rate.Burst)
+		return nil, fmt.Errorf("seawall/ratelimit: Rate.Burst must be at most %d for a limit by key (got %d); count in larger units",
+			int64(mostTicks/4), m.rate.Burst)
 	}
 	k.meters.Store(of)
 	return k, nil

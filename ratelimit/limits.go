@@ -153,7 +153,7 @@ func (l *Limits) Take(r *http.Request, class seawall.Class) error {
 		return nil
 	}
 	rs := l.rules.Load()
-	c := charges.Get().(*charge) //nolint:forcetypeassert // nothing else is in there
+	c := charges.Get().(*charge)
 	c.class = class
 	p, rej := rs.decide(r, c)
 	c.release()
@@ -167,7 +167,7 @@ func (l *Limits) Take(r *http.Request, class seawall.Class) error {
 func (l *Limits) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rs := l.rules.Load()
-		c := charges.Get().(*charge) //nolint:forcetypeassert // nothing else is in there
+		c := charges.Get().(*charge)
 		c.class = rs.cfg.Classify(r)
 		if c.class.Exempt {
 			c.release()

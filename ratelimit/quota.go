@@ -59,7 +59,8 @@ func (q Quota) meter(kept Reserve) (*meter, error) {
 	if err := kept.validate(); err != nil {
 		return nil, err
 	}
-	m := &meter{rate: Rate{Limit: rate.Limit(float64(q.N) / float64(q.Each.seconds())), Burst: q.N, Window: time.Duration(q.Each.seconds()) * time.Second}, tick: 1}
+	seconds := q.Each.seconds()
+	m := &meter{rate: Rate{Limit: rate.Limit(float64(q.N) / float64(seconds)), Burst: q.N, Window: time.Duration(seconds) * time.Second}, tick: 1}
 	m.spread(1, kept)
 	return m, nil
 }

@@ -183,7 +183,7 @@ func (s *Shared) SetRate(r Rate) error {
 // store, up to Sharing.Budget or until ctx is done; if there is no answer by
 // then, Sharing.OnLoss decides.
 func (s *Shared) Take(ctx context.Context, key string, cost int64, p seawall.Priority) Decision {
-	return s.TakeBytes(ctx, unsafe.Slice(unsafe.StringData(key), len(key)), cost, p) // never written to
+	return s.TakeBytes(ctx, unsafe.Slice(unsafe.StringData(key), len(key)), cost, p) //nolint:gosec // never written to
 }
 
 // TakeBytes is Take for a key that is no string.

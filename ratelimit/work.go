@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"sync"
@@ -245,7 +246,7 @@ func (p *policy) problem(short bool) *seawall.Problem {
 		Title    string   `json:"title"`
 		Status   int      `json:"status"`
 		Reason   string   `json:"reason"`
-		Policies []string `json:"violated-policies"`
+		Policies []string `json:"violated-policies"` //nolint:tagliatelle // the draft's
 	}
 	of := problem{
 		"https://iana.org/assignments/http-problem-types#quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded",
@@ -291,9 +292,7 @@ func (rs *rates) get(r Rate, p *policy) (policyMeters, bool) {
 		if len(*known) >= maxRates {
 			return m, true
 		}
-		for k, v := range *known {
-			next[k] = v
-		}
+		maps.Copy(next, *known)
 	}
 	m.told = tell(p.cfg.Name, r, Quota{})
 	next[r] = m
