@@ -67,7 +67,7 @@ type Shared struct {
 }
 
 type sharedCounts struct {
-	calls, failed, fallbacks, granted, returned atomic.Uint64
+	calls, fallbacks, granted, returned atomic.Uint64
 }
 
 // sharedMeters are a Rate's: whole, and this process's part of it.
@@ -281,7 +281,7 @@ func (s *Shared) lost(l *lease, a *question) (Decision, bill) {
 // Stats are totals since New.
 func (s *Shared) Stats() SharedStats {
 	st := SharedStats{
-		Up: s.guard.Up(), Calls: s.counts.calls.Load(), Failed: s.counts.failed.Load(),
+		Up: s.guard.Up(), Calls: s.counts.calls.Load(), Failed: s.guard.Failures(),
 		Granted: s.counts.granted.Load(), Returned: s.counts.returned.Load(), Fallbacks: s.counts.fallbacks.Load(),
 	}
 	now := clock()

@@ -68,7 +68,7 @@ func newPolicy(c Policy, of *Config, before *policy) (*policy, error) {
 			p.limiter, err = NewLimiter(p.next)
 		}
 	default:
-		cfg := KeyedConfig{Rate: c.Rate, Quota: c.Quota, Reserve: c.Reserve, Bytes: c.Bytes, Wider: c.Key.wider}
+		cfg := KeyedConfig{Rate: c.Rate, Quota: c.Quota, Reserve: c.Reserve, Bytes: c.Bytes, WideSlots: c.WideSlots, Wider: c.Key.wider}
 		if c.Key.of == nil {
 			cfg.Bytes = minBytes // one key
 		}
