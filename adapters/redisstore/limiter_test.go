@@ -36,7 +36,6 @@ type crowd struct {
 	mu       sync.Mutex
 	took     []time.Duration
 	admitted atomic.Int64
-	last     atomic.Int32 // ratelimit.Source
 }
 
 // press asks so many times about every millisecond until the time is over, from
@@ -55,7 +54,6 @@ func (c *crowd) press(ctx context.Context, l *ratelimit.Shared, times int, span 
 					if d.OK {
 						c.admitted.Add(1)
 					}
-					c.last.Store(int32(d.Source))
 				}
 				time.Sleep(time.Millisecond)
 			}
@@ -134,10 +132,8 @@ func TestLimiterThroughFaults(t *testing.T) {
 			if tc.end != nil {
 				tc.end(e)
 			}
-			well := time.Now()
-			var after crowd
-			after.last.Store(int32(ratelimit.Fallback))
-			for after.last.Load() == int32(ratelimit.Fallback) && time.Since(well) < 5*time.Second {
+			well, granted := time.Now(), l.Stats().Granted
+			for after := new(crowd); l.Stats().Granted == granted && time.Since(well) < 5*time.Second; {
 				after.press(t.Context(), l, 1, 10*time.Millisecond)
 			}
 			back := time.Since(well)
