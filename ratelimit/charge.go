@@ -14,6 +14,7 @@ type entry struct {
 	d    Decision
 	bill bill
 	one  Reservation
+	told *told // of a rate that RateFor has named
 }
 
 // charge is what a request has taken.
@@ -51,14 +52,14 @@ func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
 			p.counts.admitted.Add(1)
 			continue
 		}
-		p.refused(c.key)
+		p.refused(c.key, now)
 		if mode == modeDryRun {
 			if c.would == nil {
 				c.would = p
 			}
 			continue
 		}
-		c.refund(now)
+		c.refund(clock())
 		return p
 	}
 	return nil
@@ -68,8 +69,14 @@ func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
 func (c *charge) refund(now int64) {
 	for i := range c.entries[:c.n] {
 		e := &c.entries[i]
-		e.bill.refund()
+		e.bill.refund(now)
 		e.one.cancel(now)
+		if need := max(e.bill.need, e.one.need); e.d.OK && need > 0 { // for what is told
+			if e.bill.lease != nil {
+				need *= e.d.meter.inc
+			}
+			e.d.debt = max(0, e.d.debt-need)
+		}
 		e.bill, e.one = bill{}, Reservation{}
 	}
 }
@@ -81,6 +88,7 @@ const mostKey = 4 << 10
 // the collector.
 func (c *charge) release() {
 	clear(c.entries[:c.n])
+	clear(c.key) // it may be a secret
 	c.n, c.would, c.without, c.waited, c.class = 0, nil, false, 0, seawall.Class{}
 	if cap(c.key) > mostKey {
 		c.key = make([]byte, 0, 256)
@@ -95,10 +103,12 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 		cost = max(0, p.cfg.Cost(r))
 	}
 	if p.limiter != nil {
+		before := p.limiter.cell.Load()
+		back := before.back.Load()
 		d, cell, paid := p.limiter.take(now, cost, class.Priority)
 		*e = entry{p: p, d: d}
-		if d.OK {
-			e.one = Reservation{cell: cell, paid: paid, need: cell.need(cost)}
+		if d.OK && cell == before {
+			e.one = Reservation{cell: cell, paid: paid, need: cell.need(cost), back: back}
 		}
 		return true
 	}
@@ -111,7 +121,7 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 		}
 	}
 	own := p.metersFor(r)
-	e.p = p
+	e.p, e.told = p, own.told
 	if p.shared == nil {
 		e.d, e.bill = p.keyed.charge(own.keyed, p.keyed.hash(c.key), c.key, now, cost, class.Priority)
 		return true
@@ -128,6 +138,7 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 type policyMeters struct {
 	keyed  *keyMeters
 	shared *sharedMeters
+	told   *told // nil: as the policy's
 }
 
 // metersFor are those for a request. A rate that is none, or does not fit the

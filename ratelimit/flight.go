@@ -9,7 +9,9 @@ import (
 // ask decides by what the store says, if it says so in time.
 func (s *Shared) ask(ctx context.Context, l *lease, a *question, patience time.Duration) (Decision, bill) {
 	if !s.guard.Up() {
-		s.fly(l, a, a.cost) // whether it is back; nobody waits for that
+		if s.guard.May() {
+			s.fly(l, a, a.cost) // is it back? nobody waits for that
+		}
 		return s.lost(l, a)
 	}
 	if patience <= 0 {
@@ -27,6 +29,9 @@ func (s *Shared) ask(ctx context.Context, l *lease, a *question, patience time.D
 		select {
 		case <-f.done:
 		case <-late.C:
+			if patience >= s.cfg.Sharing.Budget {
+				f.call.Slow()
+			}
 			l.abandon(f)
 			return s.lost(l, a)
 		case <-ctx.Done():
@@ -90,7 +95,8 @@ func (s *Shared) launch(l *lease, t trip, least int64) *flight {
 	take := s.order(l, t, least, now)
 	f := &flight{done: make(chan struct{})}
 	l.fly(f)
-	if s.guard.Go(func(ctx context.Context) error { return s.call(ctx, l, f, t, take, now) }) {
+	f.call = s.guard.Go(func(ctx context.Context) error { return s.call(ctx, l, f, t, take, now) })
+	if f.call != nil {
 		return f
 	}
 	l.fly(nil)
@@ -225,14 +231,14 @@ func (s *Shared) giveBack(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if !s.guard.Go(func(ctx context.Context) error {
+		if s.guard.Go(func(ctx context.Context) error {
 			defer func() { <-atOnce }()
 			_, err := s.cfg.Sharing.Store.TakeUpTo(ctx, take)
 			if err == nil {
 				s.counts.returned.Add(uint64(take.Back))
 			}
 			return err
-		}) {
+		}) == nil {
 			<-atOnce
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seawall-go/seawall/internal/storeguard"
 )
 
 const (
@@ -50,7 +52,10 @@ type lease struct {
 }
 
 // flight is a call about one bucket, that any number of requests wait for.
-type flight struct{ done chan struct{} }
+type flight struct {
+	done chan struct{}
+	call *storeguard.Call
+}
 
 func voidAt(t int64) uint64 { return uint64(t>>voidShift) & (1<<voidBits - 1) }
 

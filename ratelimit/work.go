@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"sync"
@@ -33,15 +34,18 @@ type policy struct {
 	rates    *rates
 	counts   *counts
 	heavy    *heavy
-	name     string // of the Limits
-	refusals [maxPrepared + 1]*seawall.Rejection
+	name     string              // of the Limits
+	problems [2]*seawall.Problem // of the policy's own kind, and when the service is short
+	refusals [remembered]atomic.Pointer[seawall.Rejection]
 	told     atomic.Pointer[told]
 }
 
 // counts go on when a policy is updated.
 type counts struct{ admitted, refused, absent, misfit atomic.Uint64 }
 
-const maxPrepared = 120 // seconds
+// remembered refusals, by their seconds: more than there are in the spread of
+// an hour.
+const remembered = 1 << 10
 
 func newPolicy(c Policy, of *Config, before *policy) (*policy, error) {
 	if c.Key.err != nil {
@@ -197,33 +201,40 @@ func (p *policy) fits(r Rate) error {
 }
 
 // refused counts one, and by whom.
-func (p *policy) refused(key []byte) {
+func (p *policy) refused(key []byte, now int64) {
 	n := p.counts.refused.Add(1)
 	if p.cfg.Key.of != nil {
-		p.heavy.add(key, n)
+		p.heavy.add(key, n, now)
 	}
 }
 
-// rejection is one of those made beforehand.
+// rejection is one that was made before, or a new one.
 func (p *policy) rejection(d Decision) *seawall.Rejection {
 	after := d.RetryAfter()
-	seconds := int64((min(after, 24*time.Hour) + time.Second - 1) / time.Second)
-	if after != Never {
-		seconds += jitter(seconds)
+	if after == Never {
+		return p.refusal(0, false) // there is no time to come back at
 	}
-	if seconds <= maxPrepared && !d.short {
-		return p.refusals[max(seconds, 1)]
+	seconds := inSeconds(min(after, 24*time.Hour))
+	seconds = max(1, seconds+jitter(seconds))
+	if d.short {
+		return p.refusal(seconds, true)
 	}
-	return p.refusal(seconds, d.short)
+	at := &p.refusals[seconds%remembered]
+	if rej := at.Load(); rej != nil && rej.RetryAfter == time.Duration(seconds)*time.Second {
+		return rej
+	}
+	rej := p.refusal(seconds, false)
+	at.Store(rej)
+	return rej
 }
 
 func (p *policy) refusal(seconds int64, short bool) *seawall.Rejection {
 	rej := &seawall.Rejection{
 		Component: component, Name: p.name, Reason: seawall.RateLimited, RetryAfter: time.Duration(seconds) * time.Second,
-		Problem: p.problem(short),
+		Problem: p.problems[0],
 	}
 	if p.cfg.Key.of == nil || short {
-		rej.Status = http.StatusServiceUnavailable
+		rej.Status, rej.Problem = http.StatusServiceUnavailable, p.problems[1]
 	}
 	return rej
 }
@@ -235,13 +246,13 @@ func (p *policy) problem(short bool) *seawall.Problem {
 		Title    string   `json:"title"`
 		Status   int      `json:"status"`
 		Reason   string   `json:"reason"`
-		Policies []string `json:"violated-policies"`
+		Policies []string `json:"violated-policies"` //nolint:tagliatelle // the draft's
 	}
 	of := problem{
 		"https://iana.org/assignments/http-problem-types#quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded",
 		http.StatusTooManyRequests, string(seawall.RateLimited), []string{p.cfg.Name},
 	}
-	if p.cfg.Key.of == nil || short {
+	if short {
 		of.Type = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 		of.Title = "Request cannot be satisfied due to temporary server capacity constraints"
 		of.Status = http.StatusServiceUnavailable
@@ -281,10 +292,9 @@ func (rs *rates) get(r Rate, p *policy) (policyMeters, bool) {
 		if len(*known) >= maxRates {
 			return m, true
 		}
-		for k, v := range *known {
-			next[k] = v
-		}
+		maps.Copy(next, *known)
 	}
+	m.told = tell(p.cfg.Name, r, Quota{})
 	next[r] = m
 	rs.known.Store(&next)
 	return m, true

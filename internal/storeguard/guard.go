@@ -27,8 +27,8 @@ type Config struct {
 	Open time.Duration
 	// Calls is how many may be under way at once.
 	Calls int
-	// OnChange is told, in a goroutine of a call and under no lock, that the
-	// store was given up or answers again.
+	// OnChange is told, under no lock, that the store was given up or answers
+	// again.
 	OnChange func(up bool, cause error)
 }
 
@@ -88,30 +88,36 @@ func (g *Guard) now() int64 { return int64(time.Since(g.base)) }
 // Up says whether an answer may be waited for. It costs one atomic load.
 func (g *Guard) Up() bool { return g.up.Load() }
 
+// May says whether Go may make a call now, cheaply: while the store is given up
+// it costs a reading of the clock.
+func (g *Guard) May() bool { return g.up.Load() || g.now() >= g.retryAt.Load() }
+
 // Go makes a call, if one may be made now. Its error counts; one that is still
 // under way after Budget has failed, though it may go on. What it does with its
-// result is its own affair. A panic in it is a failure.
-func (g *Guard) Go(call func(context.Context) error) bool {
-	if !g.up.Load() && g.now() < g.retryAt.Load() {
-		return false
+// result is its own affair. A panic in it is a failure. Go returns nil if no call
+// may be made.
+func (g *Guard) Go(call func(context.Context) error) *Call {
+	if !g.May() {
+		return nil
 	}
 	select {
 	case g.slots <- struct{}{}:
 	default:
-		return false
+		return nil
 	}
 	if !g.begin() {
 		<-g.slots
-		return false
+		return nil
 	}
 	done, err := g.breaker.Allow()
 	if err != nil {
 		g.calls.Done()
 		<-g.slots
-		return false
+		return nil
 	}
-	go g.run(call, done)
-	return true
+	c := &Call{g: g, done: done}
+	go c.run(call)
+	return c
 }
 
 func (g *Guard) begin() bool {
@@ -124,30 +130,44 @@ func (g *Guard) begin() bool {
 	return true
 }
 
-func (g *Guard) run(call func(context.Context) error, done func(error)) {
+// Call is one under way.
+type Call struct {
+	g    *Guard
+	said atomic.Bool
+	done func(error)
+}
+
+// Slow says that somebody has waited for this call as long as Budget. It is
+// said by itself then; who waits knows it a moment earlier, and the next one
+// must not have to wait as well.
+func (c *Call) Slow() { c.verdict(ErrSlow) }
+
+func (c *Call) verdict(err error) {
+	if !c.said.CompareAndSwap(false, true) {
+		return
+	}
+	g := c.g
+	if err == nil {
+		g.answered.Store(g.now())
+	}
+	c.done(err)
+	if g.changed.CompareAndSwap(true, false) && g.cfg.OnChange != nil {
+		g.cfg.OnChange(g.up.Load(), err)
+	}
+}
+
+func (c *Call) run(call func(context.Context) error) {
+	g := c.g
 	defer g.calls.Done()
 	defer func() { <-g.slots }()
 	err := errors.New("the call ended its goroutine")
-	var said atomic.Bool
-	verdict := func(err error) {
-		if !said.CompareAndSwap(false, true) {
-			return
-		}
-		if err == nil {
-			g.answered.Store(g.now())
-		}
-		done(err)
-		if g.changed.CompareAndSwap(true, false) && g.cfg.OnChange != nil {
-			g.cfg.OnChange(g.up.Load(), err)
-		}
-	}
-	slow := time.AfterFunc(g.cfg.Budget, func() { verdict(ErrSlow) })
+	slow := time.AfterFunc(g.cfg.Budget, c.Slow)
 	defer func() {
 		slow.Stop()
 		if v := recover(); v != nil { // the store's, not a request's
 			err = fmt.Errorf("panic in a store: %v\n%s", v, debug.Stack())
 		}
-		verdict(err)
+		c.verdict(err)
 	}()
 	ctx, cancel := context.WithTimeout(g.ctx, g.cfg.Patience)
 	defer cancel()
