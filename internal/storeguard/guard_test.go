@@ -200,7 +200,7 @@ func TestSlow(t *testing.T) {
 			t.Fatal("no call")
 		}
 		answered := g.Go(takes(budget - time.Microsecond))
-		time.Sleep(budget)
+		time.Sleep(3 * budget)
 		answered.Slow()
 		l.want(t, "down up")
 		closeGuard(t, g)
