@@ -456,6 +456,8 @@ func TestSharedDistrustsTheStore(t *testing.T) {
 			if d := s.Take(context.Background(), "k", 1, seawall.Normal); d.Source != Fallback {
 				t.Errorf("%+v: decided by %v", a, d.Source)
 			}
+			time.Sleep(50 * time.Millisecond)
+			s.Take(context.Background(), "k", 1, seawall.Normal) // and again
 			closed(t, s)
 			if cause == nil || errors.Is(cause, errDown) {
 				t.Errorf("%+v: told %v", a, cause)

@@ -23,12 +23,13 @@ type Config struct {
 	// Patience is how long a call may take before its context ends.
 	Patience time.Duration
 	// Open is how long no call is made after the store was given up. Then one
-	// is, and decides.
+	// is, and decides. The first time it is 20 ms at most, and then doubles: one
+	// answer that was late is not yet a store that is gone.
 	Open time.Duration
 	// Calls is how many may be under way at once.
 	Calls int
-	// OnChange is told, under no lock, that the store was given up or answers
-	// again.
+	// OnChange is told, under no lock, that the store does not answer, once a
+	// second call in a row has found that, and that it answers again.
 	OnChange func(up bool, cause error)
 }
 
@@ -41,6 +42,8 @@ type Guard struct {
 	up       atomic.Bool
 	changed  atomic.Bool
 	retryAt  atomic.Int64 // while not up, since base
+	pause    int64        // under gobreaker's lock, as is down
+	down     bool         // OnChange was told so, or is about to be
 	answered atomic.Int64 // the last time in time, since base
 	failures atomic.Uint64
 
@@ -59,6 +62,8 @@ var ErrSlow = errors.New("no answer in time")
 // inARow is how many failures in a row it takes while other calls are answered.
 const inARow = 3
 
+const firstOpen = 20 * time.Millisecond
+
 // New returns a Guard. It starts nothing.
 func New(cfg Config) *Guard {
 	g := &Guard{cfg: cfg, base: time.Now(), slots: make(chan struct{}, cfg.Calls)}
@@ -66,7 +71,7 @@ func New(cfg Config) *Guard {
 	g.up.Store(true)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Timeout: cfg.Open,
+		Timeout: min(cfg.Open, firstOpen), // from then on, retryAt
 		// A store that has not answered anything within the budget is gone; one
 		// that has may have lost a single call.
 		ReadyToTrip: func(c gobreaker.Counts) bool {
@@ -74,11 +79,22 @@ func New(cfg Config) *Guard {
 		},
 		// Under gobreaker's lock: no callback from here.
 		OnStateChange: func(_ string, from, to gobreaker.State) {
+			switch {
+			case to == gobreaker.StateHalfOpen:
+			case to == gobreaker.StateClosed:
+				g.changed.Store(g.down)
+				g.down = false
+			case from == gobreaker.StateClosed:
+				g.pause = int64(min(cfg.Open, firstOpen))
+			default: // the probe has failed
+				g.pause = min(2*g.pause, int64(cfg.Open))
+				g.changed.Store(!g.down)
+				g.down = true
+			}
 			if to == gobreaker.StateOpen {
-				g.retryAt.Store(g.now() + int64(cfg.Open))
+				g.retryAt.Store(g.now() + g.pause)
 			}
 			g.up.Store(to == gobreaker.StateClosed)
-			g.changed.Store(to == gobreaker.StateClosed || from == gobreaker.StateClosed)
 		},
 	})
 	return g

@@ -86,6 +86,15 @@ func call(g *Guard, f func(context.Context) error) bool {
 	return true
 }
 
+// confirm has a second call fail, after the first pause.
+func confirm(t *testing.T, g *Guard) {
+	t.Helper()
+	time.Sleep(firstOpen + time.Millisecond)
+	if !call(g, fails) {
+		t.Error("no call finds out")
+	}
+}
+
 func closeGuard(t *testing.T, g *Guard) {
 	t.Helper()
 	if err := g.Close(context.Background()); err != nil {
@@ -106,8 +115,9 @@ var failures = map[string]func(context.Context) error{
 }
 
 // TestEachFailure: the first one gives the store up, if it has not answered
-// anything within the budget before; after Open one call finds out whether it is
-// back. Each change is told once.
+// anything within the budget before; after a while one call finds out whether it is
+// back, and if it is not the next waits twice as long, up to Open. Each change is
+// told once, and one late answer is none.
 func TestEachFailure(t *testing.T) {
 	for name, failure := range failures {
 		t.Run(name, func(t *testing.T) {
@@ -122,18 +132,19 @@ func TestEachFailure(t *testing.T) {
 					t.Fatal("no call was made")
 				}
 				time.Sleep(budget)
-				l.want(t, "down")
+				l.want(t, "")
 				if g.Up() || g.May() {
-					t.Errorf("up %v, may %v", g.Up(), g.May())
+					t.Errorf("%v after it began: up %v, may %v", time.Since(began), g.Up(), g.May())
 				}
-				down := l.all[0].at
-				if d := down.Sub(began); d > budget {
-					t.Errorf("given up after %v", d)
-				}
-				for time.Sleep(time.Millisecond); time.Since(down) < open; time.Sleep(10 * time.Millisecond) {
-					if g.Go(fine) != nil {
-						t.Fatalf("a call was made %v after the store was given up", time.Since(down))
+				for i, pause := range []time.Duration{firstOpen, 2 * firstOpen, 4 * firstOpen, 8 * firstOpen, open, open} {
+					from := time.Now()
+					for g.Go(fails) == nil {
+						time.Sleep(100 * time.Microsecond)
 					}
+					if d := time.Since(from); d > pause+time.Millisecond || d < pause-budget-time.Millisecond {
+						t.Errorf("probe %d after %v, want %v", i, d, pause)
+					}
+					l.want(t, "down")
 				}
 				time.Sleep(time.Minute)
 				if g.Up() || !g.May() {
@@ -164,6 +175,11 @@ func TestSingleFailures(t *testing.T) {
 		for range inARow {
 			call(g, fails)
 		}
+		l.want(t, "")
+		if g.Up() {
+			t.Error("up")
+		}
+		confirm(t, g)
 		l.want(t, "down")
 		if g.Up() || !errors.Is(l.all[0].cause, errDown) {
 			t.Errorf("up %v, because of %v", g.Up(), l.all[0].cause)
@@ -187,6 +203,8 @@ func TestSlow(t *testing.T) {
 			t.Error("still up")
 		}
 		c.Slow()
+		time.Sleep(firstOpen + time.Millisecond)
+		g.Go(takes(time.Second)).Slow()
 		l.want(t, "down")
 		if !errors.Is(l.all[0].cause, ErrSlow) {
 			t.Errorf("because of %v", l.all[0].cause)
@@ -255,6 +273,7 @@ func TestLateAnswersOfBefore(t *testing.T) {
 			}
 		}
 		time.Sleep(budget)
+		confirm(t, g)
 		l.want(t, "down")
 		time.Sleep(open + time.Millisecond)
 		call(g, fine)
@@ -354,6 +373,8 @@ func TestPanicsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, want := range map[string]string{"panic": "panic in a store: a bug in the store\n", "runtime.Goexit": "the call ended its goroutine", "until its end": "no answer in time"} {
 			g, l := guard(1)
+			call(g, fails)
+			time.Sleep(firstOpen + time.Millisecond)
 			g.Go(failures[name])
 			time.Sleep(budget)
 			l.want(t, "down")
@@ -442,6 +463,7 @@ func TestCallersOfOnChange(t *testing.T) {
 			said = append(said, up, g.Up(), g.Go(fine) != nil)
 		}})
 		call(g, fails)
+		confirm(t, g)
 		time.Sleep(open + time.Millisecond)
 		call(g, fine)
 		synctest.Wait()
