@@ -15,6 +15,9 @@ import (
 // second, while abusers who have been refused go on, and others come for the
 // first time. All through Middleware, with the defaults, in a process of its own.
 func TestFlood(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes memory and time")
+	}
 	addresses, wait := 1_000_000, time.Duration(0)
 	if long() {
 		addresses, wait = 10_000_000, 2*window
