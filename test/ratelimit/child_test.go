@@ -237,6 +237,7 @@ func (w *worker) ask(high, low, id int) (code int) {
 	b = append(b, ":1]:4000"...)
 	w.addr = b
 	w.r.RemoteAddr = unsafe.String(unsafe.SliceData(b), len(b)) // nobody keeps it
+	clear(w.header)
 	began := time.Now()
 	w.h.ServeHTTP(w, w.r)
 	took := time.Since(began)
