@@ -53,6 +53,7 @@ func serving(h http.Handler, header http.Header) func(int) int {
 		defer cancel()
 		at := rand.IntN(many) // goroutines do not go from one to the next together
 		for i := range n {
+			clear(w.header) // some add to what is there
 			r.RemoteAddr = addresses[(at+i)%many]
 			h.ServeHTTP(w, r)
 		}

@@ -15,6 +15,9 @@ import (
 // second, while abusers who have been refused go on, and others come for the
 // first time. All through Middleware, with the defaults, in a process of its own.
 func TestFlood(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes memory and time")
+	}
 	addresses, wait := 1_000_000, time.Duration(0)
 	if long() {
 		addresses, wait = 10_000_000, 2*window
@@ -47,9 +50,13 @@ func TestFlood(t *testing.T) {
 	if most := float64(r.Ordinary) * 1.1; wait > 0 && float64(r.Left) > most {
 		t.Errorf("%d bytes are resident after %v, want at most %.0f", r.Left, wait, most)
 	}
-	// By the clock it is also what else the machine did.
-	if worst := min(r.Worst, r.Own+r.Locked); worst > 10*time.Millisecond {
+	// By the clock it is also what else the machine did. Who holds a lock may have
+	// to stand for that, too, but not often.
+	if worst := min(r.Worst, r.Own); worst > 10*time.Millisecond {
 		t.Errorf("a request took %v", worst)
+	}
+	if most := r.Took/50 + 200*time.Millisecond; r.Locked > most {
+		t.Errorf("goroutines waited %v for locks, want at most %v", r.Locked, most)
 	}
 	if r.LetIn > 0 || float64(r.Abusers) > 1.05*r.Allowed {
 		t.Errorf("%d of %d abusers were let in again; all have got %d of %.0f", r.LetIn, abusers, r.Abusers, r.Allowed)

@@ -14,6 +14,9 @@ import (
 // TestBytesPerKey fills the table of a policy with defaults to 80 %, with users
 // of whom each will be in debt for an hour.
 func TestBytesPerKey(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes a minute, and sees one goroutine")
+	}
 	before := heap()
 	limits, err := ratelimit.New(ratelimit.Config{Policies: []ratelimit.Policy{ratelimit.PerUser(1, time.Hour)}})
 	if err != nil {

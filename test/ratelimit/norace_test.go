@@ -1,0 +1,5 @@
+//go:build !race
+
+package ratelimittest
+
+const raceEnabled = false
