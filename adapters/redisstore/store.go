@@ -1,0 +1,162 @@
+package redisstore
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seawall-go/seawall/ratelimit"
+)
+
+//go:embed take.lua
+var takeSource string
+
+// Config sets up a Store.
+type Config struct {
+	// Client talks to Redis: a *redis.Client, of NewFailoverClient, too, a
+	// *redis.ClusterClient or a *redis.Ring. It stays the caller's, who closes it
+	// after everything that uses the Store. Its ContextTimeoutEnabled must be set;
+	// see Tune. Required.
+	Client redis.UniversalClient
+}
+
+// Store keeps buckets in Redis. It is a ratelimit.Remote, has no state of its
+// own, and starts nothing.
+type Store struct {
+	client redis.UniversalClient
+	take   *redis.Script
+}
+
+var _ ratelimit.Remote = (*Store)(nil)
+
+// New returns a Store. It does not connect: Redis may come later.
+func New(cfg Config) (*Store, error) {
+	var missing, waits bool
+	switch c := cfg.Client.(type) {
+	case nil:
+		missing = true
+	case *redis.Client:
+		missing = c == nil
+		waits = !missing && !c.Options().ContextTimeoutEnabled
+	case *redis.ClusterClient:
+		missing = c == nil
+		waits = !missing && !c.Options().ContextTimeoutEnabled
+	case *redis.Ring:
+		missing = c == nil
+		waits = !missing && !c.Options().ContextTimeoutEnabled
+	}
+	switch {
+	case missing:
+		return nil, errors.New("seawall/redisstore: Client must be set (got nil)")
+	case waits:
+		return nil, errors.New("seawall/redisstore: Client must have ContextTimeoutEnabled (got false), or a call outlives its deadline")
+	}
+	return &Store{client: cfg.Client, take: redis.NewScript(takeSource)}, nil
+}
+
+// unlimited is where package ratelimit stops counting: a token's time would be
+// less than a 64th of a nanosecond.
+const unlimited = 64e9
+
+// TakeUpTo takes tokens of one bucket, as ratelimit.Remote says, in one round
+// trip. Errors of Redis and of the network are wrapped as they are; after one of
+// the network, or of ctx, the tokens may have been taken all the same. Where Least
+// is more than UpTo, RetryAfter is at least 24 h.
+func (s *Store) TakeUpTo(ctx context.Context, t ratelimit.RemoteTake) (ratelimit.RemoteTaken, error) {
+	if limit := float64(t.Rate.Limit); t.Until.IsZero() {
+		switch {
+		case !(limit > 0): // NaN, too
+			return ratelimit.RemoteTaken{}, fmt.Errorf("seawall/redisstore: Rate.Limit must be positive (got %v)", limit)
+		case limit > unlimited:
+			return ratelimit.RemoteTaken{Got: t.Want, Left: t.Rate.Burst}, nil
+		}
+	}
+	reply, err := s.run(ctx, t.Key, takeArgs(t)...)
+	if err != nil {
+		return ratelimit.RemoteTaken{}, fmt.Errorf("seawall/redisstore: %w", err)
+	}
+	taken, err := parseTaken(reply)
+	if err != nil {
+		return ratelimit.RemoteTaken{}, err
+	}
+	if !t.Until.IsZero() {
+		taken.State += quotaMark(t.Until)
+	}
+	return taken, nil
+}
+
+// maxCount is up to where Lua counts: its numbers are doubles.
+const maxCount = 1 << 53
+
+// takeArgs are those of take.lua.
+func takeArgs(t ratelimit.RemoteTake) []any {
+	args := make([]any, 0, 9)
+	inc := 0.0 // a quota knows none
+	if t.Until.IsZero() {
+		inc = math.Nextafter(1e6/float64(t.Rate.Limit), math.Inf(1)) // never less than the exact quotient
+	}
+	args = append(args, strconv.FormatFloat(inc, 'g', -1, 64))
+	for _, n := range [...]int64{t.Rate.Burst, t.UpTo, t.Least, t.Want, t.Back, t.Used} {
+		args = append(args, min(n, maxCount))
+	}
+	if t.Until.IsZero() {
+		return append(args, t.State)
+	}
+	// The state of another window counts for nothing in this one.
+	state, ok := strings.CutSuffix(t.State, quotaMark(t.Until))
+	if !ok {
+		state = ""
+	}
+	return append(args, state, t.Until.UnixMilli())
+}
+
+// quotaMark ends the state of a window.
+func quotaMark(until time.Time) string { return "@" + strconv.FormatInt(until.UnixMilli(), 10) }
+
+// maxStale bounds how many connections one call finds to be to a replica.
+const maxStale = 16
+
+// run sends the script. A master that was demoted keeps its connections, and
+// go-redis drops them one by one, as each is told that it is read-only. So the
+// next is tried at once, until one has been tried that was dialed anew: nothing
+// has been done on a replica.
+func (s *Store) run(ctx context.Context, key string, args ...any) (string, error) {
+	fresh := false
+	for tries := 0; ; tries++ {
+		reply, err := s.take.Run(ctx, s.client, []string{key}, args...).Text()
+		if err == nil || !redis.IsReadOnlyError(err) || fresh || tries == maxStale || ctx.Err() != nil {
+			return reply, err
+		}
+		fresh = s.client.PoolStats().IdleConns == 0
+	}
+}
+
+// maxState is how long a state may be.
+const maxState = 40
+
+// parseTaken reads what take.lua answers.
+func parseTaken(reply string) (ratelimit.RemoteTaken, error) {
+	var n [3]int64
+	rest, ok := reply, false
+	for i := range n {
+		var word string
+		word, rest, ok = strings.Cut(rest, " ")
+		v, err := strconv.ParseInt(word, 10, 64)
+		if !ok || err != nil || v < 0 {
+			return ratelimit.RemoteTaken{}, fmt.Errorf("seawall/redisstore: not an answer of the script: %.80q", reply)
+		}
+		n[i] = v
+	}
+	if len(rest) > maxState {
+		return ratelimit.RemoteTaken{}, fmt.Errorf("seawall/redisstore: not an answer of the script: %.80q", reply)
+	}
+	retry := time.Duration(min(n[2], math.MaxInt64/int64(time.Microsecond))) * time.Microsecond
+	return ratelimit.RemoteTaken{Got: n[0], Left: n[1], RetryAfter: retry, State: rest}, nil
+}
