@@ -58,9 +58,12 @@ func (rs *rules) checkCampaign() error {
 	return nil
 }
 
-// reconsider puts into force what is due.
+// reconsider puts into force what is due. A request does not wait for whoever
+// is about to do that.
 func (l *Limits) reconsider() {
-	l.mu.Lock()
+	if !l.mu.TryLock() {
+		return
+	}
 	defer l.mu.Unlock()
 	if clock() >= l.due.Load() {
 		l.apply()

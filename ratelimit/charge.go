@@ -14,6 +14,7 @@ type entry struct {
 	d    Decision
 	bill bill
 	one  Reservation
+	told *told // of a rate that RateFor has named
 }
 
 // charge is what a request has taken.
@@ -51,7 +52,7 @@ func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
 			p.counts.admitted.Add(1)
 			continue
 		}
-		p.refused(c.key)
+		p.refused(c.key, now)
 		if mode == modeDryRun {
 			if c.would == nil {
 				c.would = p
@@ -111,7 +112,7 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 		}
 	}
 	own := p.metersFor(r)
-	e.p = p
+	e.p, e.told = p, own.told
 	if p.shared == nil {
 		e.d, e.bill = p.keyed.charge(own.keyed, p.keyed.hash(c.key), c.key, now, cost, class.Priority)
 		return true
@@ -128,6 +129,7 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 type policyMeters struct {
 	keyed  *keyMeters
 	shared *sharedMeters
+	told   *told // nil: as the policy's
 }
 
 // metersFor are those for a request. A rate that is none, or does not fit the

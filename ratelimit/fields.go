@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/seawall-go/seawall"
 )
 
 // jitter is up to a tenth of so many seconds, by chance, so that those who are
@@ -15,10 +17,18 @@ func jitter(seconds int64) int64 {
 
 // prepare renders what does not change.
 func (p *policy) prepare() {
+	p.problems = [...]*seawall.Problem{p.problem(false), p.problem(true)}
 	for i := range p.refusals {
 		p.refusals[i] = p.refusal(int64(i), false)
 	}
 	p.told.Store(tell(p.cfg.Name, p.cfg.Rate, p.cfg.Quota))
+}
+
+func (e *entry) words() *told {
+	if e.told != nil {
+		return e.told
+	}
+	return e.p.told.Load()
 }
 
 // told is what the fields say of a policy that changes only with its rate.
@@ -73,7 +83,7 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(b, e.p.told.Load().item...)
+		b = append(b, e.words().item...)
 		b = append(b, ";r="...)
 		b = strconv.AppendInt(b, min(e.d.Remaining(), mostInteger), 10)
 		b = append(b, ";t="...)
@@ -81,7 +91,7 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 	}
 	h[fieldNames[0]] = []string{string(b)}
 	if c.n == 1 {
-		h[fieldNames[1]] = c.entries[0].p.told.Load().policy
+		h[fieldNames[1]] = c.entries[0].words().policy
 		return
 	}
 	b = buf[:0]
@@ -89,7 +99,7 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(b, c.entries[i].p.told.Load().policy[0]...)
+		b = append(b, c.entries[i].words().policy[0]...)
 	}
 	h[fieldNames[1]] = []string{string(b)}
 }
@@ -125,7 +135,7 @@ func (c *charge) legacy(h http.Header) {
 	}
 	e := &c.entries[least]
 	reset := int64((e.d.ResetAfter() + time.Second - 1) / time.Second)
-	h["X-Ratelimit-Limit"] = []string{e.p.told.Load().quota}
+	h["X-Ratelimit-Limit"] = []string{e.words().quota}
 	h["X-Ratelimit-Remaining"] = []string{strconv.FormatInt(e.d.Remaining(), 10)}
 	h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(reset, 10)}
 }

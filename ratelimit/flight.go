@@ -9,7 +9,9 @@ import (
 // ask decides by what the store says, if it says so in time.
 func (s *Shared) ask(ctx context.Context, l *lease, a *question, patience time.Duration) (Decision, bill) {
 	if !s.guard.Up() {
-		s.fly(l, a, a.cost) // whether it is back; nobody waits for that
+		if s.guard.May() {
+			s.fly(l, a, a.cost) // is it back? nobody waits for that
+		}
 		return s.lost(l, a)
 	}
 	if patience <= 0 {

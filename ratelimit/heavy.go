@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -14,8 +15,8 @@ const (
 	heavyKeys  = 64 // are counted
 	heavyTold  = 10 // of them are told
 	heavyText  = 64 // bytes of a key are kept
-	heavyHalf  = time.Minute
-	heavyEach  = 1 << 12 // refusals are counted each; after them one in heavyNth
+	heavyHalf  = int64(time.Minute) << unitShift
+	heavyEach  = 1 << 12 // refusals a minute are counted each; after them one in heavyNth
 	heavyNth   = 16
 	heavyDecay = 0.5
 )
@@ -31,7 +32,9 @@ type heavy struct {
 
 	mu   sync.Mutex
 	keys map[uint64]*heavyKey
-	last time.Time
+	last int64         // when the counts were halved, in units
+	read bool          // somebody else than add has halved them
+	from atomic.Uint64 // the refusals there had been then
 }
 
 type heavyKey struct {
@@ -53,9 +56,9 @@ func (h *heavy) as(o *heavy) *heavy {
 
 // add counts the nth refusal of the policy. Under a flood one in sixteen stands
 // for all, and none waits for another.
-func (h *heavy) add(key []byte, n uint64) {
+func (h *heavy) add(key []byte, n uint64, now int64) {
 	weight := 1.0
-	if n > heavyEach {
+	if n-h.from.Load() > heavyEach {
 		if n%heavyNth != 0 {
 			return
 		}
@@ -65,7 +68,10 @@ func (h *heavy) add(key []byte, n uint64) {
 		return
 	}
 	defer h.mu.Unlock()
-	h.fade()
+	if h.fade(now) || h.read {
+		h.from.Store(n)
+		h.read = false
+	}
 	id := maphash.Bytes(h.seed, key)
 	if k := h.keys[id]; k != nil {
 		k.count += weight
@@ -87,19 +93,15 @@ func (h *heavy) add(key []byte, n uint64) {
 	h.keys[id] = fresh
 }
 
-// fade halves the counts for each minute that has passed.
-func (h *heavy) fade() {
-	now := time.Now()
-	if h.last.IsZero() {
+// fade halves the counts for each minute that has passed, if any has.
+func (h *heavy) fade(now int64) (faded bool) {
+	if h.last == 0 || now-h.last >= 64*heavyHalf {
+		clear(h.keys)
 		h.last = now
+		return true
 	}
-	for i := 0; now.Sub(h.last) >= heavyHalf; i++ {
-		if i > 64 {
-			clear(h.keys)
-			h.last = now
-			return
-		}
-		h.last = h.last.Add(heavyHalf)
+	for ; now-h.last >= heavyHalf; h.last += heavyHalf {
+		faded = true
 		for id, k := range h.keys {
 			k.count *= heavyDecay
 			k.error *= heavyDecay
@@ -108,6 +110,7 @@ func (h *heavy) fade() {
 			}
 		}
 	}
+	return faded
 }
 
 func (h *heavy) nameOf(key []byte, id uint64) string {
@@ -145,7 +148,7 @@ type RefusedKey struct {
 func (h *heavy) top() []RefusedKey {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.fade()
+	h.read = h.fade(clock()) || h.read
 	var out []RefusedKey
 	for _, k := range h.keys {
 		out = append(out, RefusedKey{k.name, k.count, k.error})

@@ -86,7 +86,7 @@ func (p *Pacer) Wait(ctx context.Context) error {
 }
 
 func (p *Pacer) refuse(after time.Duration, cause error) error {
-	return &seawall.Rejection{Component: component, Name: p.cfg.Name, Reason: seawall.RateLimited, RetryAfter: after, Cause: cause}
+	return &seawall.Rejection{Component: component, Name: p.cfg.Name, Reason: seawall.RateLimited, RetryAfter: after, Status: http.StatusServiceUnavailable, Cause: cause}
 }
 
 // Transport is base, with a turn to wait for before each request;

@@ -38,14 +38,11 @@ type PolicyStats struct {
 
 // Stats returns the totals up to this moment.
 func (l *Limits) Stats() Stats {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.apply()
-	rs := l.rules.Load()
+	rs, limits := l.inForce()
 	out := Stats{DryRun: rs.cfg.DryRun}
-	for _, p := range rs.all {
+	for i, p := range rs.all {
 		st := PolicyStats{
-			Name: p.cfg.Name, Rate: p.describe(), Mode: modeNames[p.mode.Load()], Top: p.heavy.top(),
+			Name: p.cfg.Name, Rate: limits[i], Mode: modeNames[p.mode.Load()], Top: p.heavy.top(),
 			Admitted: p.counts.admitted.Load(), Refused: p.counts.refused.Load(), Absent: p.counts.absent.Load(), Misfit: p.counts.misfit.Load(),
 		}
 		keys := p.keyed
@@ -60,6 +57,19 @@ func (l *Limits) Stats() Stats {
 		out.Policies = append(out.Policies, st)
 	}
 	return out
+}
+
+// inForce are the policies and, in words, their limits.
+func (l *Limits) inForce() (*rules, []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.apply()
+	rs := l.rules.Load()
+	limits := make([]string, len(rs.all))
+	for i, p := range rs.all {
+		limits[i] = p.describe()
+	}
+	return rs, limits
 }
 
 // describe is the limit in force, for people.

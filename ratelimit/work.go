@@ -33,7 +33,8 @@ type policy struct {
 	rates    *rates
 	counts   *counts
 	heavy    *heavy
-	name     string // of the Limits
+	name     string              // of the Limits
+	problems [2]*seawall.Problem // of the policy's own kind, and when the service is short
 	refusals [maxPrepared + 1]*seawall.Rejection
 	told     atomic.Pointer[told]
 }
@@ -197,10 +198,10 @@ func (p *policy) fits(r Rate) error {
 }
 
 // refused counts one, and by whom.
-func (p *policy) refused(key []byte) {
+func (p *policy) refused(key []byte, now int64) {
 	n := p.counts.refused.Add(1)
 	if p.cfg.Key.of != nil {
-		p.heavy.add(key, n)
+		p.heavy.add(key, n, now)
 	}
 }
 
@@ -220,10 +221,10 @@ func (p *policy) rejection(d Decision) *seawall.Rejection {
 func (p *policy) refusal(seconds int64, short bool) *seawall.Rejection {
 	rej := &seawall.Rejection{
 		Component: component, Name: p.name, Reason: seawall.RateLimited, RetryAfter: time.Duration(seconds) * time.Second,
-		Problem: p.problem(short),
+		Problem: p.problems[0],
 	}
 	if p.cfg.Key.of == nil || short {
-		rej.Status = http.StatusServiceUnavailable
+		rej.Status, rej.Problem = http.StatusServiceUnavailable, p.problems[1]
 	}
 	return rej
 }
@@ -241,7 +242,7 @@ func (p *policy) problem(short bool) *seawall.Problem {
 		"https://iana.org/assignments/http-problem-types#quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded",
 		http.StatusTooManyRequests, string(seawall.RateLimited), []string{p.cfg.Name},
 	}
-	if p.cfg.Key.of == nil || short {
+	if short {
 		of.Type = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 		of.Title = "Request cannot be satisfied due to temporary server capacity constraints"
 		of.Status = http.StatusServiceUnavailable
@@ -285,6 +286,7 @@ func (rs *rates) get(r Rate, p *policy) (policyMeters, bool) {
 			next[k] = v
 		}
 	}
+	m.told = tell(p.cfg.Name, r, Quota{})
 	next[r] = m
 	rs.known.Store(&next)
 	return m, true

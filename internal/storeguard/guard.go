@@ -88,12 +88,16 @@ func (g *Guard) now() int64 { return int64(time.Since(g.base)) }
 // Up says whether an answer may be waited for. It costs one atomic load.
 func (g *Guard) Up() bool { return g.up.Load() }
 
+// May says whether Go may make a call now, cheaply: while the store is given up
+// it costs a reading of the clock.
+func (g *Guard) May() bool { return g.up.Load() || g.now() >= g.retryAt.Load() }
+
 // Go makes a call, if one may be made now. Its error counts; one that is still
 // under way after Budget has failed, though it may go on. What it does with its
 // result is its own affair. A panic in it is a failure. Go returns nil if no call
 // may be made.
 func (g *Guard) Go(call func(context.Context) error) *Call {
-	if !g.up.Load() && g.now() < g.retryAt.Load() {
+	if !g.May() {
 		return nil
 	}
 	select {
