@@ -3,6 +3,7 @@ module github.com/seawall-go/seawall/examples
 go 1.26.0
 
 require (
+	github.com/go-chi/chi/v5 v5.2.3
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/seawall-go/seawall v0.1.0
 	github.com/seawall-go/seawall/adapters/redisstore v0.1.0
