@@ -3,7 +3,9 @@ package ratelimit
 import (
 	"fmt"
 	"hash/maphash"
+	"math"
 	"math/bits"
+	"sync"
 	"sync/atomic"
 
 	"github.com/seawall-go/seawall"
@@ -69,10 +71,16 @@ type buckets struct {
 	groups    *table
 	cal       *calendar
 	displaced *atomic.Uint64
+
+	mu   sync.Mutex
+	more []*buckets // with other ticks, for rates that do not fit these
 }
 
 // keyMeters are those of a key and of a group, in ticks.
-type keyMeters struct{ key, group meter }
+type keyMeters struct {
+	key, group meter
+	in         *buckets // where their ticks fit
+}
 
 func newBuckets(cfg KeyedConfig) (*buckets, error) {
 	cfg, err := cfg.resolve()
@@ -91,9 +99,9 @@ func newBuckets(cfg KeyedConfig) (*buckets, error) {
 		return nil, err
 	}
 	k.keys, k.groups = newTable(cfg.Bytes, m), newTable(cfg.Bytes/groupPart, m)
-	of, err := k.metersOf(m)
-	if err != nil {
-		return nil, err
+	of, ok := k.metersOf(m)
+	if !ok {
+		return nil, fmt.Errorf("seawall/ratelimit: Rate.Burst must be at most %d for a limit by key (got %d); count in larger units", int64(mostTicks/4), m.rate.Burst)
 	}
 	k.meters.Store(of)
 	return k, nil
@@ -119,15 +127,27 @@ func (k *buckets) changed(cfg KeyedConfig) (*buckets, error) {
 		return next, nil
 	}
 	on := &buckets{cfg: next.cfg, seed: k.seed, keys: k.keys, groups: k.groups, cal: next.cal, displaced: k.displaced}
-	m, err := on.meterFor(cfg.Rate)
-	if err != nil {
-		return next, nil //nolint:nilerr // in a table of its own it fits
+	m, err := LimiterConfig{cfg.Rate, cfg.Reserve}.meter()
+	if on.cal != nil {
+		m, err = cfg.Quota.meter(cfg.Reserve)
 	}
-	on.meters.Store(m)
+	if err != nil {
+		return nil, err
+	}
+	of, ok := on.metersOf(m)
+	if !ok {
+		return next, nil
+	}
+	on.meters.Store(of)
 	return on, nil
 }
 
-// meterFor are the meters of another Rate in this table.
+// mostMore is how many tables there may be for rates that do not fit the
+// others: each spans rates a million times apart.
+const mostMore = 4
+
+// meterFor are the meters of another Rate, in this table or, if its ticks are
+// too long or too short for it, in another one of the same size.
 func (k *buckets) meterFor(r Rate) (*keyMeters, error) {
 	if k.cal != nil {
 		return k.meters.Load(), nil
@@ -136,32 +156,59 @@ func (k *buckets) meterFor(r Rate) (*keyMeters, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.metersOf(m)
+	if of, ok := k.metersOf(m); ok {
+		return of, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, o := range k.more {
+		if of, ok := o.metersOf(m); ok {
+			return of, nil
+		}
+	}
+	if len(k.more) >= mostMore {
+		return nil, fmt.Errorf("seawall/ratelimit: Rate of %v is too far from those of %d tables of the policy", r, mostMore+1)
+	}
+	cfg := k.cfg
+	cfg.Rate = r
+	o, err := newBuckets(cfg)
+	if err != nil {
+		return nil, err
+	}
+	o.seed, o.displaced = k.seed, k.displaced
+	k.more = append(k.more, o)
+	return o.meters.Load(), nil
 }
 
-// metersOf are those of a key and of a group. A rate so low or a burst so large
-// that a debt would not fit a slot is an error: it would be no limit at all.
-func (k *buckets) metersOf(m *meter) (*keyMeters, error) {
-	of := &keyMeters{*m, *m}
+// leastTicks is how many a token has at least, where a table was made for
+// another rate: less than 2 % is lost by rounding.
+const leastTicks = 64
+
+// metersOf are those of a key and of a group, if their ticks fit: a debt that is
+// longer than the table remembers would be no limit at all.
+func (k *buckets) metersOf(m *meter) (*keyMeters, bool) {
+	of := &keyMeters{*m, *m, k}
 	if m.inc == 0 || m.tol == 0 {
-		return of, nil
+		return of, true
 	}
+	factor := int64(k.cfg.GroupFactor)
 	if k.cal != nil {
-		of.group.rate.Burst = min(m.rate.Burst*int64(k.cfg.GroupFactor), mostQuota)
+		of.group.rate.Burst = min(m.rate.Burst*factor, mostQuota)
 		of.group.spread(1, k.cfg.Reserve)
-		return of, nil
+		return of, true
 	}
-	for i, factor := range []int64{1, int64(k.cfg.GroupFactor)} {
-		m := []*meter{&of.key, &of.group}[i]
-		m.tick = k.keys.tick
-		m.rate.Burst *= factor
-		inc := max(1, k.keys.ticks(m.inc)/factor)
-		if float64(inc)*float64(m.rate.Burst) > mostTicks/2 {
-			return nil, fmt.Errorf("seawall/ratelimit: Rate of %v is too slow beside that of the table, or its Burst too large", m.rate)
-		}
-		m.spread(inc, k.cfg.Reserve)
+	inc := max(1, k.keys.ticks(m.inc))
+	exact := math.Abs(float64(inc)*k.keys.tick-float64(m.inc)) <= 1e-6*float64(m.inc)
+	if inc < leastTicks && !exact || float64(inc)*float64(m.rate.Burst) > mostTicks/2 {
+		return nil, false
 	}
-	return of, nil
+	of.key.tick, of.group.tick = k.keys.tick, k.keys.tick
+	of.key.spread(inc, k.cfg.Reserve)
+	inc = (inc + factor - 1) / factor
+	of.group.rate.Burst = max(1, min(m.rate.Burst, mostTicks/2/factor)*factor)
+	of.group.rate.Burst = max(1, min(of.group.rate.Burst, mostTicks/2/inc))
+	of.group.spread(inc, k.cfg.Reserve)
+	return of, true
 }
 
 func (k *buckets) take(hash uint64, key []byte, now, cost int64, p seawall.Priority) Decision {
@@ -171,18 +218,19 @@ func (k *buckets) take(hash uint64, key []byte, now, cost int64, p seawall.Prior
 
 // bill is what has been charged to whom.
 type bill struct {
-	t     *table
+	k     *buckets
+	t     *table // one of k
 	lease *lease
 	hash  uint64
-	at    int64
-	need  int64
+	need  int64 // ticks, or tokens of a lease
+	paid  int64 // when what was charged would have been paid for, in ticks
 }
 
-func (b *bill) refund() {
+func (b *bill) refund(now int64) {
 	switch {
 	case b.need <= 0:
 	case b.t != nil:
-		b.t.back(b.hash, b.at, b.need)
+		b.t.back(b.hash, b.k.at(now), b.need, b.paid)
 	case b.lease != nil:
 		b.lease.put(b.need)
 	}
@@ -191,6 +239,9 @@ func (b *bill) refund() {
 func (k *buckets) charge(m *keyMeters, hash uint64, key []byte, now, cost int64, p seawall.Priority) (d Decision, b bill) {
 	if m.key.inc == 0 {
 		return Decision{OK: m.key.tol > 0 || cost == 0, meter: &m.key}, bill{}
+	}
+	if m.in != nil && m.in != k {
+		k = m.in
 	}
 	t, charged := k.keys, &m.key
 	var at int64
@@ -210,12 +261,12 @@ func (k *buckets) charge(m *keyMeters, hash uint64, key []byte, now, cost int64,
 		need, upTo = charged.need(cost), charged.ceiling(p)
 		v, debt = t.share(hash, at, need, upTo)
 	}
-	d.OK, d.debt, d.meter = v == taken, debt, charged
+	d.OK, d.debt, d.upTo, d.meter = v == taken, debt, upTo, charged
 	if v != taken {
 		d.over = debt + need - upTo
 		return d, bill{}
 	}
-	return d, bill{t: t, hash: hash, at: at, need: need}
+	return d, bill{k: k, t: t, hash: hash, need: need, paid: at + debt}
 }
 
 // at is a time as the table counts it.
@@ -231,6 +282,9 @@ func (k *buckets) raise(m *keyMeters, hash, group uint64, part float64) {
 	if m.key.inc == 0 || !(part > 0) {
 		return
 	}
+	if m.in != nil {
+		k = m.in
+	}
 	at := k.at(clock())
 	if !k.keys.raise(hash, at, int64(min(part, 1)*float64(m.key.tol))) {
 		k.groups.raise(group, at, int64(min(part, 1)*float64(m.key.tol)/float64(k.cfg.GroupFactor)))
@@ -245,7 +299,14 @@ func (k *buckets) group(hash uint64, key []byte) uint64 {
 }
 
 func (k *buckets) stats() KeyedStats {
-	return KeyedStats{Live: k.live(), Capacity: len(k.keys.sets) * ways, Displaced: k.displaced.Load()}
+	st := KeyedStats{Live: k.live(), Capacity: len(k.keys.sets) * ways, Displaced: k.displaced.Load()}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, o := range k.more {
+		st.Live += o.live()
+		st.Capacity += len(o.keys.sets) * ways
+	}
+	return st
 }
 
 func (k *buckets) live() int {

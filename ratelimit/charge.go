@@ -59,7 +59,7 @@ func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
 			}
 			continue
 		}
-		c.refund(now)
+		c.refund(clock())
 		return p
 	}
 	return nil
@@ -69,8 +69,14 @@ func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
 func (c *charge) refund(now int64) {
 	for i := range c.entries[:c.n] {
 		e := &c.entries[i]
-		e.bill.refund()
+		e.bill.refund(now)
 		e.one.cancel(now)
+		if need := max(e.bill.need, e.one.need); e.d.OK && need > 0 { // for what is told
+			if e.bill.lease != nil {
+				need *= e.d.meter.inc
+			}
+			e.d.debt = max(0, e.d.debt-need)
+		}
 		e.bill, e.one = bill{}, Reservation{}
 	}
 }
@@ -82,6 +88,7 @@ const mostKey = 4 << 10
 // the collector.
 func (c *charge) release() {
 	clear(c.entries[:c.n])
+	clear(c.key) // it may be a secret
 	c.n, c.would, c.without, c.waited, c.class = 0, nil, false, 0, seawall.Class{}
 	if cap(c.key) > mostKey {
 		c.key = make([]byte, 0, 256)
@@ -96,10 +103,12 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 		cost = max(0, p.cfg.Cost(r))
 	}
 	if p.limiter != nil {
+		before := p.limiter.cell.Load()
+		back := before.back.Load()
 		d, cell, paid := p.limiter.take(now, cost, class.Priority)
 		*e = entry{p: p, d: d}
-		if d.OK {
-			e.one = Reservation{cell: cell, paid: paid, need: cell.need(cost)}
+		if d.OK && cell == before {
+			e.one = Reservation{cell: cell, paid: paid, need: cell.need(cost), back: back}
 		}
 		return true
 	}

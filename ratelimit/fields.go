@@ -1,8 +1,11 @@
 package ratelimit
 
 import (
+	"cmp"
+	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,12 +18,15 @@ func jitter(seconds int64) int64 {
 	return rand.Int64N(seconds/10 + 2) // a second more or none, at least
 }
 
+// inSeconds rounds up. A ten-millionth over is what ticks that are no whole
+// nanoseconds add.
+func inSeconds(d time.Duration) int64 {
+	return int64((d - d/1e7 + time.Second - 1) / time.Second)
+}
+
 // prepare renders what does not change.
 func (p *policy) prepare() {
 	p.problems = [...]*seawall.Problem{p.problem(false), p.problem(true)}
-	for i := range p.refusals {
-		p.refusals[i] = p.refusal(int64(i), false)
-	}
 	p.told.Store(tell(p.cfg.Name, p.cfg.Rate, p.cfg.Quota))
 }
 
@@ -40,7 +46,8 @@ type told struct {
 
 func tell(name string, r Rate, q Quota) *told {
 	r = r.defaults()
-	n, window := int64(min(r.quota(), mostInteger)), int64(r.Window/time.Second)
+	// A tenth of a token in 60 is what a float makes of Per(61, 7s).
+	n, window := int64(min(math.Floor(r.quota()*(1+1e-12)+1e-9), mostInteger)), int64(r.Window/time.Second)
 	if q != (Quota{}) {
 		n, window = q.N, q.Each.seconds()
 	}
@@ -55,31 +62,35 @@ const mostInteger = 999_999_999_999_999
 var fieldNames = [...]string{"Ratelimit", "Ratelimit-Policy"}
 
 // tell sets the fields that a response should carry. More than one policy is
-// more than one item of the list.
+// more than one item of the list. What is in dry run is told to nobody, who
+// would obey it, and what has no limit has nothing to tell.
 func (rs *rules) tell(h http.Header, c *charge, refused bool) {
-	switch rs.cfg.Fields {
-	case NoFields:
-		return
-	case Legacy:
-		c.legacy(h)
-		return
-	case Near:
-		near := refused
-		for i := range c.entries[:c.n] {
-			near = near || c.entries[i].d.near()
-		}
-		if !near {
-			return
-		}
-	case Always:
-	}
-	if c.n == 0 {
+	if rs.cfg.Fields == NoFields {
 		return
 	}
-	var buf [256]byte
-	b := buf[:0]
+	var told [maxPolicies]*entry
+	all, near := told[:0], refused || rs.cfg.Fields != Near
 	for i := range c.entries[:c.n] {
 		e := &c.entries[i]
+		if e.d.unlimited() || e.p.mode.Load() == modeDryRun {
+			continue
+		}
+		all = append(all, e)
+		near = near || e.d.near()
+	}
+	switch {
+	case !near || len(all) == 0:
+	case rs.cfg.Fields == Legacy:
+		legacy(h, all)
+	default:
+		listed(h, all)
+	}
+}
+
+func listed(h http.Header, all []*entry) {
+	var buf [256]byte
+	b := buf[:0]
+	for i, e := range all {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
@@ -89,53 +100,45 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 		b = append(b, ";t="...)
 		b = strconv.AppendInt(b, e.d.more(), 10)
 	}
-	h[fieldNames[0]] = []string{string(b)}
-	if c.n == 1 {
-		h[fieldNames[1]] = c.entries[0].words().policy
+	// Of another Limits further out there may be some already.
+	h[fieldNames[0]] = append(h[fieldNames[0]], string(b))
+	if before := h[fieldNames[1]]; len(all) == 1 && before == nil {
+		h[fieldNames[1]] = all[0].words().policy
 		return
 	}
 	b = buf[:0]
-	for i := range c.entries[:c.n] {
+	for i, e := range all {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(b, c.entries[i].words().policy[0]...)
+		b = append(b, e.words().policy[0]...)
 	}
-	h[fieldNames[1]] = []string{string(b)}
+	h[fieldNames[1]] = append(h[fieldNames[1]], string(b))
 }
 
 // near: less than a quarter of the burst is left.
 func (d Decision) near() bool {
-	return d.meter != nil && d.meter.tol > 0 && d.debt > d.meter.tol-d.meter.tol/4
+	return d.meter != nil && d.meter.tol > 0 && d.debt > d.upTo-d.meter.tol/4
 }
 
 // more is the seconds until there is more than now, rounded up.
 func (d Decision) more() int64 {
 	if !d.OK {
-		return int64((min(d.RetryAfter(), 24*time.Hour) + time.Second - 1) / time.Second)
+		return inSeconds(min(d.RetryAfter(), 24*time.Hour))
 	}
 	if d.meter == nil || d.meter.inc == 0 || d.debt == 0 {
 		return 0
 	}
 	if d.end > 0 {
-		return int64((toDuration(d.end, 1) + time.Second - 1) / time.Second)
+		return inSeconds(toDuration(d.end, 1))
 	}
-	return int64((toDuration((d.debt-1)%d.meter.inc+1, d.meter.tick) + time.Second - 1) / time.Second)
+	return inSeconds(toDuration((d.debt-1)%d.meter.inc+1, d.meter.tick))
 }
 
-func (c *charge) legacy(h http.Header) {
-	least := -1
-	for i := range c.entries[:c.n] {
-		if least < 0 || c.entries[i].d.Remaining() < c.entries[least].d.Remaining() {
-			least = i
-		}
-	}
-	if least < 0 {
-		return
-	}
-	e := &c.entries[least]
-	reset := int64((e.d.ResetAfter() + time.Second - 1) / time.Second)
+// legacy tells of the policy with the least left.
+func legacy(h http.Header, all []*entry) {
+	e := slices.MinFunc(all, func(a, b *entry) int { return cmp.Compare(a.d.Remaining(), b.d.Remaining()) })
 	h["X-Ratelimit-Limit"] = []string{e.words().quota}
 	h["X-Ratelimit-Remaining"] = []string{strconv.FormatInt(e.d.Remaining(), 10)}
-	h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(reset, 10)}
+	h["X-Ratelimit-Reset"] = []string{strconv.FormatInt(inSeconds(e.d.ResetAfter()), 10)}
 }

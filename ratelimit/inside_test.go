@@ -2,9 +2,10 @@ package ratelimit
 
 import "github.com/seawall-go/seawall"
 
-// What tests ask of a Keyed with a clock of their own.
-func (k *Keyed) take(hash uint64, key []byte, now, cost int64, p seawall.Priority) Decision {
-	return k.now.Load().take(hash, key, now, cost, p)
+// What tests ask of the buckets of a Keyed as if they were one.
+
+func (k *buckets) Take(key string, cost int64, p seawall.Priority) Decision {
+	return k.take(k.hash([]byte(key)), []byte(key), clock(), cost, p)
 }
 
-func (k *Keyed) hash(key []byte) uint64 { return k.now.Load().hash(key) }
+func (k *buckets) Stats() KeyedStats { return k.stats() }

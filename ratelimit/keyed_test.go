@@ -11,9 +11,9 @@ import (
 	"github.com/seawall-go/seawall"
 )
 
-func keyed(t testing.TB, cfg KeyedConfig) *Keyed {
+func keyed(t testing.TB, cfg KeyedConfig) *buckets {
 	t.Helper()
-	k, err := NewKeyed(cfg)
+	k, err := newBuckets(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,6 +72,9 @@ type Limiter struct {
 type cell struct {
 	meter
 	paid atomic.Int64 // when all is paid for, in units
+	// back is all that has been given back: by so much earlier is paid for what
+	// others had taken before.
+	back atomic.Int64
 }
 
 // NewLimiter returns a Limiter with its whole burst to give.
@@ -128,7 +131,7 @@ func (l *Limiter) take(now, cost int64, p seawall.Priority) (d Decision, c *cell
 		old := c.paid.Load()
 		debt := max(0, old-now)
 		if debt+need > upTo {
-			return Decision{debt: debt, over: debt + need - upTo, meter: &c.meter}, c, old
+			return Decision{debt: debt, over: debt + need - upTo, upTo: upTo, meter: &c.meter}, c, old
 		}
 		paid = now + debt + need
 		if need > 0 && !c.paid.CompareAndSwap(old, paid) {
@@ -137,7 +140,7 @@ func (l *Limiter) take(now, cost int64, p seawall.Priority) (d Decision, c *cell
 		if l.cell.Load() != c { // Update has not seen this one: charge the new cell
 			continue
 		}
-		return Decision{OK: true, debt: debt + need, meter: &c.meter}, c, paid
+		return Decision{OK: true, debt: debt + need, upTo: upTo, meter: &c.meter}, c, paid
 	}
 }
 
@@ -150,16 +153,26 @@ type Decision struct {
 	short  bool  // the service and not the client is why
 	debt   int64 // after it
 	over   int64 // by how much the cost would exceed what is allowed
+	upTo   int64 // the debt that is allowed
 	end    int64 // of the window of a Quota: how far off it is
 	meter  *meter
 }
 
-// Remaining is how many tokens there are for the highest priority.
+// Remaining is how many tokens there are for requests of that priority;
+// math.MaxInt64 if there is no limit.
 func (d Decision) Remaining() int64 {
-	if d.meter == nil || d.meter.inc == 0 {
+	switch {
+	case d.unlimited():
+		return math.MaxInt64
+	case d.meter == nil || d.meter.inc == 0:
 		return 0
 	}
-	return max(0, d.meter.tol-d.debt) / d.meter.inc
+	return max(0, d.upTo-d.debt) / d.meter.inc
+}
+
+// unlimited: there is nothing to tell of.
+func (d Decision) unlimited() bool {
+	return d.OK && (d.meter == nil || d.meter.inc == 0)
 }
 
 // RetryAfter is when the refused cost would be admitted if nobody else came; 0
@@ -194,6 +207,9 @@ const Never = time.Duration(1<<63 - 1)
 
 // toDuration rounds up.
 func toDuration(ticks int64, tick float64) time.Duration {
+	if tick == 1 {
+		return time.Duration((ticks + 1<<unitShift - 1) >> unitShift)
+	}
 	return time.Duration(min(math.Ceil(float64(ticks)*tick/(1<<unitShift)), float64(mostDebt)))
 }
 
@@ -207,6 +223,7 @@ type Reservation struct {
 	due  int64 // when it may be acted upon, in units
 	paid int64 // the state it led to
 	need int64
+	back int64 // what had been given back by then
 }
 
 // Reserve takes cost tokens now or in the future, as a Critical request.
@@ -222,6 +239,7 @@ func (l *Limiter) reserve(now, cost, within int64) (Reservation, error) {
 		if need > c.tol {
 			return Reservation{}, ErrNever
 		}
+		back := c.back.Load()
 		old := c.paid.Load()
 		debt := max(0, old-now) + need
 		paid, due := now+debt, now+debt-c.tol
@@ -231,7 +249,7 @@ func (l *Limiter) reserve(now, cost, within int64) (Reservation, error) {
 		if !c.paid.CompareAndSwap(old, paid) || l.cell.Load() != c {
 			continue
 		}
-		return Reservation{c, due, paid, need}, nil
+		return Reservation{c, due, paid, need, back}, nil
 	}
 }
 
@@ -253,7 +271,9 @@ func (r Reservation) cancel(now int64) {
 	if r.cell == nil {
 		return
 	}
-	if back := min(r.need, r.paid-now); back > 0 {
+	since := r.cell.back.Load() - r.back
+	if back := min(r.need, r.paid-since-now); back > 0 {
+		r.cell.back.Add(back)
 		r.cell.paid.Add(-back)
 	}
 }

@@ -42,13 +42,13 @@ func (r Rate) WithBurst(n int64) Rate {
 
 // String is as in "100 per 1m0s, burst 10".
 func (r Rate) String() string {
-	if r.Limit == rate.Inf {
+	switch {
+	case r.Burst == seawall.Off:
+		return "nothing"
+	case r.Limit == rate.Inf || math.IsInf(float64(r.Limit), 1):
 		return "no limit"
 	}
 	r = r.defaults()
-	if r.Burst == seawall.Off {
-		return "nothing"
-	}
 	return fmt.Sprintf("%.6g per %v, burst %d", r.quota(), r.Window, r.Burst)
 }
 
@@ -96,11 +96,9 @@ func meterOf(r Rate, kept Reserve) (*meter, error) {
 		return nil, fmt.Errorf("Burst must be positive or seawall.Off (got %d)", r.Burst)
 	case r.Window != 0 && (r.Window < time.Second || r.Window%time.Second != 0):
 		return nil, fmt.Errorf("Window must be whole seconds (got %v)", r.Window)
-	case r.Limit == rate.Inf || l > float64(second):
+	case (r.Limit == rate.Inf || math.IsInf(l, 1)) && r.Burst != seawall.Off:
+		r.Limit = rate.Inf
 		m := &meter{rate: r.defaults(), tick: 1}
-		if r.Burst == seawall.Off {
-			return m, nil
-		}
 		m.tol = mostDebt
 		for i := range m.upTo {
 			m.upTo[i] = m.tol
@@ -114,7 +112,7 @@ func meterOf(r Rate, kept Reserve) (*meter, error) {
 		return m, nil
 	}
 	// Rounded up: in doubt a little less than asked for, never more.
-	inc := math.Ceil(float64(second) / float64(r.Limit) * (1 - 1e-15))
+	inc := max(1, math.Ceil(float64(second)/float64(r.Limit)*(1-1e-15)))
 	if tol := inc * float64(r.Burst); !(tol <= mostDebt) {
 		return nil, fmt.Errorf("Burst %d at Limit %v would take more than a year to come back", r.Burst, float64(r.Limit))
 	}
@@ -132,7 +130,12 @@ func (m *meter) spread(inc int64, kept Reserve) {
 
 // ceiling is what a request of a priority may bring the debt to.
 func (m *meter) ceiling(p seawall.Priority) int64 {
-	return m.upTo[min(uint8(p-seawall.Background), seawall.NumPriorities-1)]
+	return m.upTo[levelOf(p)]
+}
+
+// levelOf is the place of a priority; unknown ones are the nearest.
+func levelOf(p seawall.Priority) int {
+	return min(max(int(p)-int(seawall.Background), 0), seawall.NumPriorities-1)
 }
 
 // need is the time of so many tokens, or more than there can ever be.

@@ -215,7 +215,7 @@ func (s *Shared) take(ctx context.Context, a *question, patience time.Duration) 
 		return Decision{over: max(need-upTo, 1), meter: whole}, bill{}
 	}
 	a.hash, a.upTo = maphash.Bytes(s.seed, a.key), upTo/whole.inc
-	mix := a.hash ^ a.m.mark[min(uint8(a.priority-seawall.Background), seawall.NumPriorities-1)]
+	mix := a.hash ^ a.m.mark[levelOf(a.priority)]
 	if s.cal != nil {
 		a.window = s.cal.window(a.now)
 		mix ^= uint64(a.window.number) * 0xff51afd7ed558ccd
@@ -252,7 +252,7 @@ func (s *Shared) quick(l *lease, a *question, from Source) (d Decision, b bill, 
 func (s *Shared) decision(l *lease, a *question, n int64, from Source) Decision {
 	whole := &a.m.whole
 	left := min(max(l.left.Load(), 0)+n, whole.rate.Burst)
-	d := Decision{OK: true, Source: from, debt: whole.tol - left*whole.inc, meter: whole}
+	d := Decision{OK: true, Source: from, debt: whole.tol - left*whole.inc, upTo: whole.ceiling(a.priority), meter: whole}
 	if a.window != nil {
 		d.end = a.window.endsIn(a.now)
 	}

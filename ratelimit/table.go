@@ -35,15 +35,17 @@ type table struct {
 // set is one cache line.
 type set [ways]atomic.Uint64
 
-// newTable is one of that size in which a token of m is fineTicks, so that rates
-// are met exactly, or fewer if the burst could not be told from the past then.
+// newTable is one of that size in which a token of m is fineTicks, or fewer if
+// the burst could not be told from the past then: a whole number of them, so that
+// the rate is met exactly.
 func newTable(bytes int, m *meter) *table {
-	t := &table{sets: make([]set, bytes/(8*ways)), tick: 1, scale: math.MaxUint64, zero: clock()}
-	fine := min(fineTicks, float64(mostTicks/4)/float64(max(m.rate.Burst, 1)))
-	if float64(m.inc) > fine {
-		t.tick = float64(m.inc) / fine
-		t.scale = uint64(math.Exp2(64) / t.tick * (1 - 1e-15))
+	t := &table{sets: make([]set, bytes/(8*ways)), tick: 1, scale: math.MaxUint64}
+	fine := math.Floor(min(fineTicks, float64(mostTicks/4)/float64(max(m.rate.Burst, 1))))
+	if float64(m.inc) > fine && fine >= 1 {
+		t.scale = uint64(math.Exp2(64) / (float64(m.inc) / fine))
+		t.tick = math.Exp2(64) / float64(t.scale)
 	}
+	t.zero = clock() - int64(t.tick) - 1 // nobody is before the first tick
 	return t
 }
 
@@ -55,11 +57,15 @@ func (t *table) at(now int64) int64 {
 
 // ticks is a span in them, rounded up: in doubt a little less is admitted.
 func (t *table) ticks(units int64) int64 {
-	return int64(math.Ceil(float64(units) / t.tick * (1 - 1e-15)))
+	return int64(math.Ceil(float64(units) / t.tick * (1 - 1e-12)))
 }
 
-// ahead is how far a slot's time lies ahead of now; 0 if it does not.
+// ahead is how far a slot's time lies ahead of now; 0 if it does not, or if the
+// slot has no mark and is nobody's.
 func ahead(slot uint64, now int64) int64 {
+	if slot>>timeBits == 0 {
+		return 0
+	}
 	d := int64(slot<<(64-timeBits)-uint64(now)<<(64-timeBits)) >> (64 - timeBits)
 	if d < 0 || d > mostTicks {
 		return 0
@@ -136,8 +142,13 @@ func (t *table) raise(hash uint64, now, to int64) bool {
 	}
 }
 
-// back takes ticks off a key's debt, if that is still remembered.
-func (t *table) back(hash uint64, now, need int64) {
+// back takes ticks off a key's debt, as far as they are still owed: when they
+// were taken, the debt would have been paid off at paid.
+func (t *table) back(hash uint64, now, need, paid int64) {
+	need = min(need, paid-now)
+	if need <= 0 {
+		return
+	}
 	set, mark := t.place(hash)
 	for {
 		slot, at := find(set, mark, now)
@@ -180,10 +191,7 @@ func (t *table) sweep(now int64) {
 		return
 	}
 	defer t.sweeping.Store(false)
-	parts := int64(1)
-	if late > mostTicks/2 {
-		parts = sweeps // nobody came for long: all at once
-	}
+	parts := min(late/(mostTicks/sweeps), sweeps) // more than one if nobody came for long
 	n := int64(len(t.sets))
 	for range parts {
 		p := t.part.Load()

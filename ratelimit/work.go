@@ -33,16 +33,18 @@ type policy struct {
 	rates    *rates
 	counts   *counts
 	heavy    *heavy
-	name     string              // of the Limits
-	problems [2]*seawall.Problem // of the policy's own kind, and when the service is short
-	refusals [maxPrepared + 1]*seawall.Rejection
+	name     string               // of the Limits
+	problems [2]*seawall.Problem  // of the policy's own kind, and when the service is short
+	refusals [remembered]atomic.Pointer[seawall.Rejection]
 	told     atomic.Pointer[told]
 }
 
 // counts go on when a policy is updated.
 type counts struct{ admitted, refused, absent, misfit atomic.Uint64 }
 
-const maxPrepared = 120 // seconds
+// remembered refusals, by their seconds: more than there are in the spread of
+// an hour.
+const remembered = 1 << 10
 
 func newPolicy(c Policy, of *Config, before *policy) (*policy, error) {
 	if c.Key.err != nil {
@@ -205,17 +207,24 @@ func (p *policy) refused(key []byte, now int64) {
 	}
 }
 
-// rejection is one of those made beforehand.
+// rejection is one that was made before, or a new one.
 func (p *policy) rejection(d Decision) *seawall.Rejection {
 	after := d.RetryAfter()
-	seconds := int64((min(after, 24*time.Hour) + time.Second - 1) / time.Second)
-	if after != Never {
-		seconds += jitter(seconds)
+	if after == Never {
+		return p.refusal(0, false) // there is no time to come back at
 	}
-	if seconds <= maxPrepared && !d.short {
-		return p.refusals[max(seconds, 1)]
+	seconds := inSeconds(min(after, 24*time.Hour))
+	seconds = max(1, seconds+jitter(seconds))
+	if d.short {
+		return p.refusal(seconds, true)
 	}
-	return p.refusal(seconds, d.short)
+	at := &p.refusals[seconds%remembered]
+	if rej := at.Load(); rej != nil && rej.RetryAfter == time.Duration(seconds)*time.Second {
+		return rej
+	}
+	rej := p.refusal(seconds, false)
+	at.Store(rej)
+	return rej
 }
 
 func (p *policy) refusal(seconds int64, short bool) *seawall.Rejection {

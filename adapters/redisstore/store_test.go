@@ -201,7 +201,11 @@ func TestQuota(t *testing.T) {
 	if got := must(t, s, ask); got.Left != 2 {
 		t.Errorf("%+v", got)
 	}
-	ask.Used, ask.Back, ask.Want = 0, 0, 9
+	ask.Used, ask.Back = 0, 99
+	if got := must(t, s, ask); got.Left != 10 {
+		t.Errorf("more came back than there was: %+v", got)
+	}
+	ask.Back, ask.Want = 0, 9
 	// Lost, and known from the last answer: of this window, not of another.
 	e.do("flushall")
 	ask.State, ask.Least, ask.Want = second.State, 1, 1
@@ -278,6 +282,20 @@ func TestClockBack(t *testing.T) {
 	}
 }
 
+// TestBurstLowered: a debt that is above the new burst stays as long as it takes
+// no more than a token's time to pay off what is above, and is cut otherwise.
+func TestBurstLowered(t *testing.T) {
+	s := storeOf(t, startRedis(t).addr)
+	must(t, s, ratelimit.RemoteTake{Key: "b", Rate: slow, UpTo: 10, Least: 10, Want: 10})
+	for _, tc := range []struct{ burst, used, hours int64 }{{9, 0, 2}, {9, 1, 2}, {5, 0, 1}} {
+		r := ratelimit.Rate{Limit: slow.Limit, Burst: tc.burst}
+		got := must(t, s, ratelimit.RemoteTake{Key: "b", Rate: r, UpTo: tc.burst, Least: 1, Want: 1, Used: tc.used})
+		if got.Got != 0 || got.Left != 0 || got.RetryAfter.Round(time.Minute) != time.Duration(tc.hours)*time.Hour {
+			t.Errorf("%+v: %+v", tc, got)
+		}
+	}
+}
+
 // TestForeign: what others wrote under the key must not be the end of it.
 func TestForeign(t *testing.T) {
 	e := startRedis(t)
@@ -286,7 +304,7 @@ func TestForeign(t *testing.T) {
 	quota := ask
 	quota.Until = time.Now().Add(time.Hour)
 	for _, value := range []string{
-		"", "x", "12", "1 2 3", "nan inf", "1e9 1", "-5 -5", "0x10 1", strings.Repeat("1", 400) + " 1", strings.Repeat("z", 1<<16), "\x00\xff",
+		"", "x", "12", "1 2 3", "nan inf", "1e9 1", "-5 -5", "0x10 1", strings.Repeat("1", 400) + " 1", strings.Repeat("z", 1<<16), "\x00\xff", strings.Repeat("7", 30),
 	} {
 		e.do("set", "b", value)
 		look := ask
