@@ -87,7 +87,8 @@ func run(ctx context.Context, args []string) (err error) {
 			return err
 		}
 		cfg.store = store
-		defer hangUp() // after the limits have given back what they have leased
+		// After the limits have given back what they have leased.
+		defer func() { err = errors.Join(err, hangUp()) }()
 	}
 	return serve(ctx, cfg)
 }

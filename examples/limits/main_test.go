@@ -103,7 +103,9 @@ func TestPoliciesOf(t *testing.T) {
 		},
 		"an address, with many accounts": func(a *app) {
 			for i := range 10 {
-				a.want(login(fmt.Sprint("account-", i), "2001:db8::1"), 401)
+				q := login(fmt.Sprint("account-", i), "2001:db8::1")
+				q.bearer = fmt.Sprint("made-up-", i)
+				a.want(q, 401)
 			}
 			a.want(login("account-10", "2001:db8::2"), 429) // the same /64
 			a.want(login("account-10", "2001:db8:0:1::1"), 401)
