@@ -118,7 +118,7 @@ func TestModes(t *testing.T) {
 			for i := range 5 { // of a burst of 4: three quarters, none left, refused
 				resp := ask(h, "192.0.2.1")
 				var got []string
-				for _, name := range strings.Fields(two + " " + three) {
+				for name := range strings.FieldsSeq(two + " " + three) {
 					if resp.Header[name] != nil {
 						got = append(got, name)
 					}

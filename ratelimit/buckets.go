@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,6 +24,10 @@ type KeyedConfig struct {
 	// an eighth of it for groups: 4 KiB to 1 GiB. A key in debt takes 8 bytes.
 	// Default 8 MiB: for a million keys.
 	Bytes int
+	// WideSlots takes 16 bytes a key instead of 8, and compares all of its hash: two
+	// keys are never taken for one another, whereas with 8 bytes two of one set
+	// are with a chance of 1 in 16 million. Default false.
+	WideSlots bool
 	// Wider is how many bytes of a key name the larger group it belongs to: the
 	// network of an address, the tenant of a user. When there is no room for
 	// another key in debt, the newcomers of a group share an allowance of
@@ -98,10 +103,11 @@ func newBuckets(cfg KeyedConfig) (*buckets, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.keys, k.groups = newTable(cfg.Bytes, m), newTable(cfg.Bytes/groupPart, m)
+	k.keys, k.groups = newTable(cfg.Bytes, m, cfg.WideSlots), newTable(cfg.Bytes/groupPart, m, false)
 	of, ok := k.metersOf(m)
 	if !ok {
-		return nil, fmt.Errorf("seawall/ratelimit: Rate.Burst must be at most %d for a limit by key (got %d); count in larger units", int64(mostTicks/4), m.rate.Burst)
+		return nil, fmt.Errorf("seawall/ratelimit: Rate.Burst must be at most %d for a limit by key (got %d); count in larger units",
+			int64(mostTicks/4), m.rate.Burst)
 	}
 	k.meters.Store(of)
 	return k, nil
@@ -114,13 +120,14 @@ func (k *buckets) changed(cfg KeyedConfig) (*buckets, error) {
 	if err != nil {
 		return nil, err
 	}
-	if next.cfg.Bytes != k.cfg.Bytes || (next.cal == nil) != (k.cal == nil) {
+	if next.cfg.Bytes != k.cfg.Bytes || next.cfg.WideSlots != k.cfg.WideSlots || (next.cal == nil) != (k.cal == nil) {
 		return next, nil
 	}
 	if k.cal != nil {
 		if next.cfg.Quota.Each != k.cfg.Quota.Each {
 			return next, nil
 		}
+		next.cal.follow(k.cal)
 	} else if next.keys.tick < 0.9*k.keys.tick || next.keys.tick > 16*k.keys.tick {
 		// A token has to be some ticks, and its debt of before no longer than its
 		// burst now: who was limited to one an hour has not to wait for that.
@@ -139,6 +146,11 @@ func (k *buckets) changed(cfg KeyedConfig) (*buckets, error) {
 		return next, nil
 	}
 	on.meters.Store(of)
+	if next.cfg.Reserve == k.cfg.Reserve && next.cfg.GroupFactor == k.cfg.GroupFactor {
+		k.mu.Lock()
+		on.more = slices.Clone(k.more)
+		k.mu.Unlock()
+	}
 	return on, nil
 }
 
@@ -197,13 +209,16 @@ func (k *buckets) metersOf(m *meter) (*keyMeters, bool) {
 		of.group.spread(1, k.cfg.Reserve)
 		return of, true
 	}
-	inc := max(1, k.keys.ticks(m.inc))
-	exact := math.Abs(float64(inc)*k.keys.tick-float64(m.inc)) <= 1e-6*float64(m.inc)
-	if inc < leastTicks && !exact || float64(inc)*float64(m.rate.Burst) > mostTicks/2 {
-		return nil, false
+	for _, t := range []*table{k.keys, k.groups} {
+		inc := max(1, t.ticks(m.inc))
+		exact := math.Abs(float64(inc)*t.tick-float64(m.inc)) <= 1e-6*float64(m.inc)
+		if inc < leastTicks && !exact || float64(inc)*float64(m.rate.Burst) > t.most() {
+			return nil, false
+		}
 	}
-	of.key.tick, of.group.tick = k.keys.tick, k.keys.tick
-	of.key.spread(inc, k.cfg.Reserve)
+	of.key.tick, of.group.tick = k.keys.tick, k.groups.tick
+	of.key.spread(max(1, k.keys.ticks(m.inc)), k.cfg.Reserve)
+	inc := max(1, k.groups.ticks(m.inc))
 	inc = (inc + factor - 1) / factor
 	of.group.rate.Burst = max(1, min(m.rate.Burst, mostTicks/2/factor)*factor)
 	of.group.rate.Burst = max(1, min(of.group.rate.Burst, mostTicks/2/inc))
@@ -230,7 +245,7 @@ func (b *bill) refund(now int64) {
 	switch {
 	case b.need <= 0:
 	case b.t != nil:
-		b.t.back(b.hash, b.k.at(now), b.need, b.paid)
+		b.t.back(b.hash, b.k.at(b.t, now), b.need, b.paid)
 	case b.lease != nil:
 		b.lease.put(b.need)
 	}
@@ -257,6 +272,9 @@ func (k *buckets) charge(m *keyMeters, hash uint64, key []byte, now, cost int64,
 	if v == noRoom {
 		k.displaced.Add(1)
 		t, charged, hash = k.groups, &m.group, k.group(hash, key)
+		if k.cal == nil {
+			at = t.at(now)
+		}
 		t.sweep(at)
 		need, upTo = charged.need(cost), charged.ceiling(p)
 		v, debt = t.share(hash, at, need, upTo)
@@ -269,12 +287,12 @@ func (k *buckets) charge(m *keyMeters, hash uint64, key []byte, now, cost int64,
 	return d, bill{k: k, t: t, hash: hash, need: need, paid: at + debt}
 }
 
-// at is a time as the table counts it.
-func (k *buckets) at(now int64) int64 {
+// at is a time as a table of k counts it.
+func (k *buckets) at(t *table, now int64) int64 {
 	if k.cal != nil {
 		return k.cal.window(now).at()
 	}
-	return k.keys.at(now)
+	return t.at(now)
 }
 
 // raise brings the debt of a key to that part of its burst, if it is less.
@@ -285,9 +303,9 @@ func (k *buckets) raise(m *keyMeters, hash, group uint64, part float64) {
 	if m.in != nil {
 		k = m.in
 	}
-	at := k.at(clock())
-	if !k.keys.raise(hash, at, int64(min(part, 1)*float64(m.key.tol))) {
-		k.groups.raise(group, at, int64(min(part, 1)*float64(m.key.tol)/float64(k.cfg.GroupFactor)))
+	now := clock()
+	if !k.keys.raise(hash, k.at(k.keys, now), int64(min(part, 1)*float64(m.key.tol))) {
+		k.groups.raise(group, k.at(k.groups, now), int64(min(part, 1)*float64(m.key.tol)/float64(k.cfg.GroupFactor)))
 	}
 }
 
@@ -299,18 +317,18 @@ func (k *buckets) group(hash uint64, key []byte) uint64 {
 }
 
 func (k *buckets) stats() KeyedStats {
-	st := KeyedStats{Live: k.live(), Capacity: len(k.keys.sets) * ways, Displaced: k.displaced.Load()}
+	st := KeyedStats{Live: k.live(), Capacity: k.keys.capacity(), Displaced: k.displaced.Load()}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, o := range k.more {
 		st.Live += o.live()
-		st.Capacity += len(o.keys.sets) * ways
+		st.Capacity += o.keys.capacity()
 	}
 	return st
 }
 
 func (k *buckets) live() int {
-	return k.keys.live(k.at(clock()))
+	return k.keys.live(k.at(k.keys, clock()))
 }
 
 func (k *buckets) hash(key []byte) uint64 { return maphash.Bytes(k.seed, key) }

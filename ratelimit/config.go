@@ -46,7 +46,7 @@ const (
 	Near Fields = iota
 	// Always: two allocations a request.
 	Always
-	// Never sends none but Retry-After.
+	// NoFields sends none but Retry-After.
 	NoFields
 	// Legacy sends X-RateLimit-Limit, -Remaining and -Reset (in seconds) of the
 	// policy with the least left, always.

@@ -140,7 +140,6 @@ func (s *Shared) call(ctx context.Context, l *lease, f *flight, t trip, take Rem
 	landed := false
 	defer func() { // also if the store panics
 		if !landed {
-			s.counts.failed.Add(1)
 			l.mu.Lock()
 			l.used.Add(take.Used)
 			if l.flight == f {

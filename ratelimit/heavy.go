@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -127,7 +128,7 @@ func textOf(key []byte, text func([]byte) string) string {
 	}
 	s := strings.ToValidUTF8(string(key[:min(len(key), heavyText)]), "?")
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return '?'
 		}
 		return r

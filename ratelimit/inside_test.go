@@ -1,6 +1,10 @@
 package ratelimit
 
-import "github.com/seawall-go/seawall"
+import (
+	"testing"
+
+	"github.com/seawall-go/seawall"
+)
 
 // What tests ask of the buckets of a Keyed as if they were one.
 
@@ -9,3 +13,12 @@ func (k *buckets) Take(key string, cost int64, p seawall.Priority) Decision {
 }
 
 func (k *buckets) Stats() KeyedStats { return k.stats() }
+
+func keyedOf(t testing.TB, cfg KeyedConfig) *Keyed {
+	t.Helper()
+	k, err := NewKeyed(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}

@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -113,7 +114,7 @@ func ByHeader(name string) Key {
 // ByFunc counts by what append adds to dst. It must not keep dst.
 func ByFunc(appendKey func(dst []byte, r *http.Request) []byte) Key {
 	if appendKey == nil {
-		return Key{err: fmt.Errorf("seawall/ratelimit: ByFunc needs a function (got nil)")}
+		return Key{err: errors.New("seawall/ratelimit: ByFunc needs a function (got nil)")}
 	}
 	return Key{of: func(dst []byte, r *http.Request, _ *seawall.Class) []byte { return appendKey(dst, r) }}
 }
@@ -131,7 +132,7 @@ func By(keys ...Key) Key {
 		}
 	}
 	if len(keys) == 0 {
-		all.err = fmt.Errorf("seawall/ratelimit: By needs keys (got none)")
+		all.err = errors.New("seawall/ratelimit: By needs keys (got none)")
 	}
 	all.show = func(key []byte) string {
 		var parts []string

@@ -46,7 +46,7 @@ func (k *Keyed) Update(cfg KeyedConfig) error {
 // 0 only looks, one above the burst never succeeds, and a negative one counts
 // as 0.
 func (k *Keyed) Take(key string, cost int64, p seawall.Priority) Decision {
-	return k.TakeBytes(unsafe.Slice(unsafe.StringData(key), len(key)), cost, p) // never written to
+	return k.TakeBytes(unsafe.Slice(unsafe.StringData(key), len(key)), cost, p) //nolint:gosec // never written to
 }
 
 // TakeBytes is Take for a key that is no string.

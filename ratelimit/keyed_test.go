@@ -124,3 +124,22 @@ func BenchmarkKeyed(b *testing.B) {
 		})
 	})
 }
+
+// TestFreeTableIsFree: times in a table wrap around, and a slot nobody has is
+// not in debt whatever the time is.
+func TestFreeTableIsFree(t *testing.T) {
+	k := keyed(t, KeyedConfig{Rate: Per(1000, time.Second), Bytes: minBytes})
+	tick := k.keys.tick
+	for part := range int64(16) {
+		now := clock() + int64(tick*float64(1<<timeBits)/16)*part
+		for i := range 100 {
+			key := []byte{byte(part), byte(i)}
+			if d := k.take(k.hash(key), key, now, 1, seawall.Normal); !d.OK {
+				t.Fatalf("after %d/16 of the time in which it wraps, newcomer %d is refused", part, i)
+			}
+		}
+		if n := k.displaced.Load(); n > 0 {
+			t.Fatalf("after %d/16 of the time in which it wraps, %d found no room", part, n)
+		}
+	}
+}

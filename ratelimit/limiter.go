@@ -25,14 +25,16 @@ func clock() int64 { return int64(time.Since(base)) << unitShift }
 type Reserve [seawall.NumPriorities]float64
 
 func (r Reserve) validate() error {
+	below := math.Inf(1)
 	for i, share := range r {
 		if !(share >= 0 && share <= 1) {
 			return fmt.Errorf("seawall/ratelimit: Reserve of %v must be between 0 and 1 (got %v)", seawall.Background+seawall.Priority(i), share)
 		}
-		if i > 0 && share > r[i-1] {
+		if share > below {
 			return fmt.Errorf("seawall/ratelimit: Reserve of %v must not be more than that of %v below it (got %v and %v)",
-				seawall.Background+seawall.Priority(i), seawall.Background+seawall.Priority(i-1), share, r[i-1])
+				seawall.Background+seawall.Priority(i), seawall.Background+seawall.Priority(i-1), share, below)
 		}
+		below = share
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (l *Limits) Take(r *http.Request, class seawall.Class) error {
 		return nil
 	}
 	rs := l.rules.Load()
-	c := charges.Get().(*charge) //nolint:forcetypeassert // nothing else is in there
+	c := charges.Get().(*charge)
 	c.class = class
 	p, rej := rs.decide(r, c)
 	c.release()
@@ -167,7 +167,7 @@ func (l *Limits) Take(r *http.Request, class seawall.Class) error {
 func (l *Limits) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rs := l.rules.Load()
-		c := charges.Get().(*charge) //nolint:forcetypeassert // nothing else is in there
+		c := charges.Get().(*charge)
 		c.class = rs.cfg.Classify(r)
 		if c.class.Exempt {
 			c.release()
@@ -205,6 +205,7 @@ func (rs *rules) observe(ctx context.Context, c *charge, p *policy, rej *seawall
 	switch {
 	case p != nil:
 		e.Outcome, e.Reason, e.RetryAfter = seawall.Rejected, seawall.RateLimited, rej.RetryAfter
+		e.DryRun = false // an operator's override counts for more
 	case c.would != nil:
 		e.Outcome, e.Reason, e.DryRun = seawall.Rejected, seawall.RateLimited, true
 	case c.without:

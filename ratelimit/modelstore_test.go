@@ -1,5 +1,7 @@
 package ratelimit
 
+//house:sleep a store in memory, for bubbles: it is what takes time
+
 import (
 	"context"
 	"errors"

@@ -86,48 +86,48 @@ func (l *Limits) Override(_ context.Context, o seawall.Override) error {
 	return nil
 }
 
-func (v *override) parse(rs *rules, o seawall.Override) error {
-	if o.Control == controlMode {
-		return v.parseMode(o)
+func (o *override) parse(rs *rules, from seawall.Override) error {
+	if from.Control == controlMode {
+		return o.parseMode(from)
 	}
 	for _, p := range rs.all {
-		switch o.Control {
+		switch from.Control {
 		case p.cfg.Name + dotMode:
-			return v.parseMode(o)
+			return o.parseMode(from)
 		case p.cfg.Name + dotFactor:
-			return v.parseFactor(p, o)
+			return o.parseFactor(p, from)
 		}
 	}
-	return fmt.Errorf("seawall/ratelimit: no control %.80q (see Controls)", o.Control)
+	return fmt.Errorf("seawall/ratelimit: no control %.80q (see Controls)", from.Control)
 }
 
-func (v *override) parseMode(o seawall.Override) error {
+func (o *override) parseMode(from seawall.Override) error {
 	for i, name := range modeNames {
-		if o.Value == name {
-			v.mode = int32(i)
+		if from.Value == name {
+			o.mode = int32(i)
 			return nil
 		}
 	}
-	if o.Value != "" {
-		return fmt.Errorf("seawall/ratelimit: override of %s must be enforce, dry_run or off (got %.32q)", o.Control, o.Value)
+	if from.Value != "" {
+		return fmt.Errorf("seawall/ratelimit: override of %s must be enforce, dry_run or off (got %.32q)", from.Control, from.Value)
 	}
 	return nil
 }
 
 const leastFactor, mostFactor = 0.01, 100
 
-func (v *override) parseFactor(p *policy, o seawall.Override) error {
-	if o.Value == "" {
+func (o *override) parseFactor(p *policy, from seawall.Override) error {
+	if from.Value == "" {
 		return nil
 	}
-	f, err := strconv.ParseFloat(o.Value, 64)
+	f, err := strconv.ParseFloat(from.Value, 64)
 	if err != nil || !(f >= leastFactor && f <= mostFactor) {
-		return fmt.Errorf("seawall/ratelimit: override of %s must be a number from %v to %v (got %.32q)", o.Control, leastFactor, mostFactor, o.Value)
+		return fmt.Errorf("seawall/ratelimit: override of %s must be a number from %v to %v (got %.32q)", from.Control, leastFactor, mostFactor, from.Value)
 	}
 	if err := p.fits(p.cfg.Rate.times(f)); err != nil {
-		return fmt.Errorf("seawall/ratelimit: override of %s: %w", o.Control, bare{err})
+		return fmt.Errorf("seawall/ratelimit: override of %s: %w", from.Control, bare{err})
 	}
-	v.factor = f
+	o.factor = f
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -28,6 +29,7 @@ type PacerConfig struct {
 // waiting happens outside of its lock. To limit who comes in, use Limits.
 type Pacer struct {
 	cfg     PacerConfig
+	mu      sync.Mutex
 	limiter *rate.Limiter
 }
 
@@ -48,7 +50,7 @@ func NewPacer(cfg PacerConfig) (*Pacer, error) {
 	if _, err := (LimiterConfig{Rate: cfg.Rate}).meter(); err != nil {
 		return nil, err
 	}
-	return &Pacer{cfg, rate.NewLimiter(cfg.Rate.Limit, int(max(0, cfg.Rate.Burst)))}, nil
+	return &Pacer{cfg: cfg, limiter: rate.NewLimiter(cfg.Rate.Limit, int(max(0, cfg.Rate.Burst)))}, nil
 }
 
 // Wait returns when it is the caller's turn. If that would be after MaxWait, or
@@ -57,22 +59,9 @@ func (p *Pacer) Wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return p.refuse(0, err)
 	}
-	now := time.Now()
-	r := p.limiter.ReserveN(now, 1)
-	if !r.OK() {
-		return p.refuse(0, errors.New("the Burst is seawall.Off"))
-	}
-	delay := r.DelayFrom(now)
-	if delay <= 0 {
-		return nil
-	}
-	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) < delay {
-		r.CancelAt(now)
-		return p.refuse(delay, context.DeadlineExceeded)
-	}
-	if delay > p.cfg.MaxWait {
-		r.CancelAt(now)
-		return p.refuse(delay-p.cfg.MaxWait, nil)
+	r, delay, err := p.turn(ctx)
+	if err != nil || delay <= 0 {
+		return err
 	}
 	t := time.NewTimer(delay)
 	defer t.Stop()
@@ -80,13 +69,42 @@ func (p *Pacer) Wait(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		r.Cancel()
+		p.mu.Lock()
+		r.CancelAt(time.Now())
+		p.mu.Unlock()
 		return p.refuse(0, ctx.Err())
 	}
 }
 
+// turn takes one, if it comes in time. The clock is read and a turn given back
+// under one lock: x/time lets in too many when readings arrive out of order
+// (golang/go#65508), and of a turn after which another was taken it gives back
+// nothing.
+func (p *Pacer) turn(ctx context.Context) (*rate.Reservation, time.Duration, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	r := p.limiter.ReserveN(now, 1)
+	if !r.OK() {
+		return nil, 0, p.refuse(0, errors.New("the Burst is seawall.Off"))
+	}
+	delay := r.DelayFrom(now)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) < delay {
+		r.CancelAt(now)
+		return nil, 0, p.refuse(delay, context.DeadlineExceeded)
+	}
+	if delay > p.cfg.MaxWait {
+		r.CancelAt(now)
+		return nil, 0, p.refuse(delay-p.cfg.MaxWait, nil)
+	}
+	return r, delay, nil
+}
+
 func (p *Pacer) refuse(after time.Duration, cause error) error {
-	return &seawall.Rejection{Component: component, Name: p.cfg.Name, Reason: seawall.RateLimited, RetryAfter: after, Status: http.StatusServiceUnavailable, Cause: cause}
+	return &seawall.Rejection{
+		Component: component, Name: p.cfg.Name, Reason: seawall.RateLimited, RetryAfter: after,
+		Status: http.StatusServiceUnavailable, Cause: cause,
+	}
 }
 
 // Transport is base, with a turn to wait for before each request;

@@ -39,6 +39,8 @@ type Policy struct {
 	// ShowKeys keeps the keys refused most as they are, for Stats and pages; a
 	// client address is personal data in many countries. Default: their hashes.
 	ShowKeys bool
+	// WideSlots is as in KeyedConfig. Default false.
+	WideSlots bool
 	// DryRun charges and counts, but refuses nobody. Default false.
 	DryRun bool
 }

@@ -21,7 +21,7 @@ import (
 // a Limiter of its own would, but where less than two ticks are between yes and no.
 func TestKeyedAgainstMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	compared, close := 0, 0
+	compared, near := 0, 0
 	for range 30 {
 		rt := Rate{Limit: rate.Limit(spread(r, 1e-3, 1e6)), Burst: int64(spread(r, 1, 100))}
 		kept := Reserve{0.75, 0.5, 0.25, 0}
@@ -38,7 +38,7 @@ func TestKeyedAgainstMap(t *testing.T) {
 				limiters[id] = l
 			}
 			if l == nil {
-				continue // has parted for good, at a close one
+				continue // has parted for good, at a near one
 			}
 			key := strconv.AppendUint(nil, uint64(id), 10)
 			cost, p := r.Int64N(4), seawall.Background+seawall.Priority(r.IntN(4))
@@ -52,15 +52,15 @@ func TestKeyedAgainstMap(t *testing.T) {
 			if tick := k.keys.tick; float64(max(missing, -missing)) > 2*tick+1 {
 				t.Fatalf("%v, cost %d, %v: the table says %v, a limiter that %.2f ticks are missing", rt, cost, p, got.OK, float64(missing)/tick)
 			}
-			close++
+			near++
 			limiters[id] = nil
 		}
 		if n := k.Stats().Displaced; n > 0 {
 			t.Fatalf("%d displaced", n)
 		}
 	}
-	if compared < 500_000 || close > compared/1000 {
-		t.Errorf("%d compared, %d of them close", compared, close)
+	if compared < 500_000 || near > compared/1000 {
+		t.Errorf("%d compared, %d of them near", compared, near)
 	}
 }
 

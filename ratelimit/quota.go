@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -58,7 +59,8 @@ func (q Quota) meter(kept Reserve) (*meter, error) {
 	if err := kept.validate(); err != nil {
 		return nil, err
 	}
-	m := &meter{rate: Rate{Limit: rate.Limit(float64(q.N) / float64(q.Each.seconds())), Burst: q.N, Window: time.Duration(q.Each.seconds()) * time.Second}, tick: 1}
+	seconds := q.Each.seconds()
+	m := &meter{rate: Rate{Limit: rate.Limit(float64(q.N) / float64(seconds)), Burst: q.N, Window: time.Duration(seconds) * time.Second}, tick: 1}
 	m.spread(1, kept)
 	return m, nil
 }
@@ -80,7 +82,8 @@ type calendar struct {
 }
 
 type calendarWindow struct {
-	number int64 // in a row
+	number int64 // of the calendar
+	order  int64 // in which they came: the next one's is higher, wherever the clock is set to
 	ends   time.Time
 	until  int64 // when it ends, or is to be looked at again, in units
 	over   int64 // when it ends, in units
@@ -88,7 +91,7 @@ type calendarWindow struct {
 }
 
 // at is the beginning of the window in the time of a table's slots.
-func (w *calendarWindow) at() int64 { return w.number << windowShift }
+func (w *calendarWindow) at() int64 { return w.order << windowShift }
 
 func (w *calendarWindow) endsIn(now int64) int64 { return max(w.over-now, 1) }
 
@@ -115,19 +118,51 @@ func (c *calendar) window(now int64) *calendarWindow {
 		next.ends = time.Unix((next.number+1)*3600, 0)
 	case Day:
 		next.number = time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / (24 * 3600)
-		next.ends = time.Date(y, m, d+1, 0, 0, 0, 0, c.Zone)
+		next.ends = midnight(y, m, d+1, c.Zone)
 	case Month:
 		next.number = int64(y)*12 + int64(m) - 1
-		next.ends = time.Date(y, m+1, 1, 0, 0, 0, 0, c.Zone)
+		next.ends = midnight(y, m+1, 1, c.Zone)
 	}
-	// Set back over midnight, the window that has begun goes on.
-	if w != nil && next.number < w.number && w.number-next.number < 2 {
-		next.number, next.ends = w.number, w.ends
-	}
+	next.follow(w)
 	left := max(next.ends.Sub(wall), time.Millisecond)
 	next.until = now + int64(min(left, time.Minute))<<unitShift
 	next.over = now + int64(left)<<unitShift
 	next.label = ":" + strconv.FormatInt(next.number, 10)
 	c.now.CompareAndSwap(w, next)
 	return next
+}
+
+// follow sets the order. A clock set back a little over midnight begins no window
+// again; after one that was far ahead nobody waits until it would have been that
+// day.
+func (w *calendarWindow) follow(before *calendarWindow) {
+	switch {
+	case before == nil:
+		w.order = w.number
+	case w.number == before.number:
+		w.order = before.order
+	case w.number == before.number-1:
+		w.number, w.ends, w.order = before.number, before.ends, before.order
+	default:
+		w.order = before.order + 1
+	}
+}
+
+// midnight is when a day begins: on some, the clock goes from midnight to one,
+// and time.Date says eleven of the day before.
+func midnight(y int, m time.Month, d int, zone *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	if h, _, _ := t.Clock(); h >= 12 {
+		_, t = t.ZoneBounds()
+	}
+	return t
+}
+
+// follow goes on with the windows of another one.
+func (c *calendar) follow(before *calendar) {
+	if w := before.now.Load(); w != nil {
+		again := *w
+		again.until = math.MinInt64
+		c.now.Store(&again)
+	}
 }

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -169,7 +170,7 @@ func (s Sharing) resolve() (Sharing, error) {
 	}
 	switch {
 	case s.Store == nil:
-		return s, fmt.Errorf("Sharing.Store must be set")
+		return s, errors.New("Sharing.Store must be set")
 	case s.Nodes < 1 || s.Nodes > maxNodes:
 		return s, fmt.Errorf("Sharing.Nodes must be between 1 and %d (got %d)", maxNodes, s.Nodes)
 	case s.Budget < 100*time.Microsecond || s.Budget > 10*time.Second:

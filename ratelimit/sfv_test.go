@@ -40,7 +40,7 @@ func parseItem(s string) (one item, rest string, err error) {
 	one.params = map[string]int64{}
 	for strings.HasPrefix(s, ";") {
 		key, value, ok := strings.Cut(strings.TrimLeft(s[1:], " "), "=")
-		if !ok || key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_-.*") != "" || !strings.Contains("abcdefghijklmnopqrstuvwxyz*", key[:1]) {
+		if !ok || key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_-.*") != "" || !strings.ContainsAny(key[:1], "abcdefghijklmnopqrstuvwxyz*") {
 			return one, s, fmt.Errorf("%q is no key with a value", s)
 		}
 		end := 0

@@ -67,7 +67,7 @@ type Shared struct {
 }
 
 type sharedCounts struct {
-	calls, failed, fallbacks, granted, returned atomic.Uint64
+	calls, fallbacks, granted, returned atomic.Uint64
 }
 
 // sharedMeters are a Rate's: whole, and this process's part of it.
@@ -183,7 +183,7 @@ func (s *Shared) SetRate(r Rate) error {
 // store, up to Sharing.Budget or until ctx is done; if there is no answer by
 // then, Sharing.OnLoss decides.
 func (s *Shared) Take(ctx context.Context, key string, cost int64, p seawall.Priority) Decision {
-	return s.TakeBytes(ctx, unsafe.Slice(unsafe.StringData(key), len(key)), cost, p) // never written to
+	return s.TakeBytes(ctx, unsafe.Slice(unsafe.StringData(key), len(key)), cost, p) //nolint:gosec // never written to
 }
 
 // TakeBytes is Take for a key that is no string.
@@ -281,7 +281,7 @@ func (s *Shared) lost(l *lease, a *question) (Decision, bill) {
 // Stats are totals since New.
 func (s *Shared) Stats() SharedStats {
 	st := SharedStats{
-		Up: s.guard.Up(), Calls: s.counts.calls.Load(), Failed: s.counts.failed.Load(),
+		Up: s.guard.Up(), Calls: s.counts.calls.Load(), Failed: s.guard.Failures(),
 		Granted: s.counts.granted.Load(), Returned: s.counts.returned.Load(), Fallbacks: s.counts.fallbacks.Load(),
 	}
 	now := clock()

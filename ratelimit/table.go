@@ -23,6 +23,7 @@ const (
 // wrap around. What is out of debt need not be remembered, so its slot is free.
 type table struct {
 	sets  []set
+	wide  []wideSet // in place of sets
 	tick  float64 // in units
 	scale uint64  // ticks in 2^64 units
 	zero  int64   // when time began, in units
@@ -38,7 +39,10 @@ type set [ways]atomic.Uint64
 // newTable is one of that size in which a token of m is fineTicks, or fewer if
 // the burst could not be told from the past then: a whole number of them, so that
 // the rate is met exactly.
-func newTable(bytes int, m *meter) *table {
+func newTable(bytes int, m *meter, wide bool) *table {
+	if wide {
+		return &table{wide: make([]wideSet, bytes/(8*ways)), tick: 1, scale: math.MaxUint64}
+	}
 	t := &table{sets: make([]set, bytes/(8*ways)), tick: 1, scale: math.MaxUint64}
 	fine := math.Floor(min(fineTicks, float64(mostTicks/4)/float64(max(m.rate.Burst, 1))))
 	if float64(m.inc) > fine && fine >= 1 {
@@ -51,6 +55,9 @@ func newTable(bytes int, m *meter) *table {
 
 // at is a time in ticks.
 func (t *table) at(now int64) int64 {
+	if t.wide != nil {
+		return now
+	}
 	ticks, _ := bits.Mul64(uint64(max(now-t.zero, 0)), t.scale)
 	return int64(ticks)
 }
@@ -59,6 +66,17 @@ func (t *table) at(now int64) int64 {
 func (t *table) ticks(units int64) int64 {
 	return int64(math.Ceil(float64(units) / t.tick * (1 - 1e-12)))
 }
+
+// most is the longest debt it tells from the past.
+func (t *table) most() float64 {
+	if t.wide != nil {
+		return mostDebt
+	}
+	return mostTicks / 2
+}
+
+// capacity is how many keys it holds.
+func (t *table) capacity() int { return len(t.sets)*ways + len(t.wide)*ways/2 }
 
 // ahead is how far a slot's time lies ahead of now; 0 if it does not, or if the
 // slot has no mark and is nobody's.
@@ -85,6 +103,9 @@ const (
 // take charges need ticks to the key unless that brings its debt above upTo. It
 // returns the debt: the new one, or that which stands in the way.
 func (t *table) take(hash uint64, now, need, upTo int64) (v verdict, debt int64) {
+	if t.wide != nil {
+		return t.takeWide(hash, now, need, upTo)
+	}
 	set, mark := t.place(hash)
 	for {
 		slot, at := find(set, mark, now)
@@ -130,6 +151,9 @@ func (t *table) share(hash uint64, now, need, upTo int64) (v verdict, debt int64
 // raise brings a key's debt to so many ticks, if it is less. It reports whether
 // there was room to remember it.
 func (t *table) raise(hash uint64, now, to int64) bool {
+	if t.wide != nil {
+		return t.raiseWide(hash, now, to)
+	}
 	set, mark := t.place(hash)
 	for {
 		slot, at := find(set, mark, now)
@@ -146,7 +170,11 @@ func (t *table) raise(hash uint64, now, to int64) bool {
 // were taken, the debt would have been paid off at paid.
 func (t *table) back(hash uint64, now, need, paid int64) {
 	need = min(need, paid-now)
-	if need <= 0 {
+	switch {
+	case need <= 0:
+		return
+	case t.wide != nil:
+		t.backWide(hash, need)
 		return
 	}
 	set, mark := t.place(hash)
@@ -187,7 +215,7 @@ func find(s *set, mark uint64, now int64) (slot uint64, at int) {
 // a debt. It returns at once unless it is time for that.
 func (t *table) sweep(now int64) {
 	late := now - t.swept.Load()
-	if late < mostTicks/sweeps || !t.sweeping.CompareAndSwap(false, true) {
+	if t.wide != nil || late < mostTicks/sweeps || !t.sweeping.CompareAndSwap(false, true) {
 		return
 	}
 	defer t.sweeping.Store(false)
@@ -210,6 +238,9 @@ func (t *table) sweep(now int64) {
 
 // live counts the keys in debt.
 func (t *table) live(now int64) (n int) {
+	if t.wide != nil {
+		return t.liveWide(now)
+	}
 	for i := range t.sets {
 		for k := range t.sets[i] {
 			if ahead(t.sets[i][k].Load(), now) > 0 {

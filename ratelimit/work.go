@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"sync"
@@ -33,8 +34,8 @@ type policy struct {
 	rates    *rates
 	counts   *counts
 	heavy    *heavy
-	name     string               // of the Limits
-	problems [2]*seawall.Problem  // of the policy's own kind, and when the service is short
+	name     string              // of the Limits
+	problems [2]*seawall.Problem // of the policy's own kind, and when the service is short
 	refusals [remembered]atomic.Pointer[seawall.Rejection]
 	told     atomic.Pointer[told]
 }
@@ -67,7 +68,7 @@ func newPolicy(c Policy, of *Config, before *policy) (*policy, error) {
 			p.limiter, err = NewLimiter(p.next)
 		}
 	default:
-		cfg := KeyedConfig{Rate: c.Rate, Quota: c.Quota, Reserve: c.Reserve, Bytes: c.Bytes, Wider: c.Key.wider}
+		cfg := KeyedConfig{Rate: c.Rate, Quota: c.Quota, Reserve: c.Reserve, Bytes: c.Bytes, WideSlots: c.WideSlots, Wider: c.Key.wider}
 		if c.Key.of == nil {
 			cfg.Bytes = minBytes // one key
 		}
@@ -245,7 +246,7 @@ func (p *policy) problem(short bool) *seawall.Problem {
 		Title    string   `json:"title"`
 		Status   int      `json:"status"`
 		Reason   string   `json:"reason"`
-		Policies []string `json:"violated-policies"`
+		Policies []string `json:"violated-policies"` //nolint:tagliatelle // the draft's
 	}
 	of := problem{
 		"https://iana.org/assignments/http-problem-types#quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded",
@@ -291,9 +292,7 @@ func (rs *rates) get(r Rate, p *policy) (policyMeters, bool) {
 		if len(*known) >= maxRates {
 			return m, true
 		}
-		for k, v := range *known {
-			next[k] = v
-		}
+		maps.Copy(next, *known)
 	}
 	m.told = tell(p.cfg.Name, r, Quota{})
 	next[r] = m

@@ -171,9 +171,11 @@ func (e *engine) stat(name string) (n int64) {
 	return n
 }
 
-// client is one as a user makes it.
+// client is one as a user makes it, with more patience: a busy machine is no
+// fault of Redis.
 func client(t testing.TB, o *redis.UniversalOptions) redis.UniversalClient {
 	t.Helper()
+	o.ReadTimeout, o.WriteTimeout = 20*time.Second, 20*time.Second
 	c := redis.NewUniversalClient(Tune(o))
 	t.Cleanup(func() { c.Close() })
 	return c

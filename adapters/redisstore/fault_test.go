@@ -92,11 +92,15 @@ func TestRestart(t *testing.T) {
 	s := storeOf(t, e.addr)
 	first := must(t, s, ratelimit.RemoteTake{Key: "b", Rate: slow, UpTo: 10, Least: 8, Want: 8})
 	e.kill()
+	start := time.Now()
 	for range 30 { // go-redis would dial but once a second after 20 in vain
 		_, err := s.TakeUpTo(t.Context(), one)
 		if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.EPIPE) && !strings.Contains(err.Error(), "EOF") && !errors.Is(err, syscall.ECONNRESET) {
 			t.Fatalf("while it is away: %v", err)
 		}
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("30 refused connections took %v", d)
 	}
 	e.start()
 	ask := one

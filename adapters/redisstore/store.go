@@ -109,12 +109,8 @@ func takeArgs(t ratelimit.RemoteTake) []any {
 	if t.Until.IsZero() {
 		return append(args, t.State)
 	}
-	// The state of another window counts for nothing in this one.
-	state, ok := strings.CutSuffix(t.State, quotaMark(t.Until))
-	if !ok {
-		state = ""
-	}
-	return append(args, state, t.Until.UnixMilli())
+	// That of another window keeps its mark, and is no count for the script.
+	return append(args, strings.TrimSuffix(t.State, quotaMark(t.Until)), t.Until.UnixMilli())
 }
 
 // quotaMark ends the state of a window.

@@ -191,7 +191,7 @@ func TestQuota(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	ask.Back, ask.Least = 0, 9 // more than UpTo
-	if got := must(t, s, ask); got.Got != 0 || got.RetryAfter < 39*time.Hour {
+	if got := must(t, s, ask); got.Got != 0 || got.Left != 5 || got.RetryAfter < 39*time.Hour {
 		t.Errorf("%+v", got)
 	}
 	if got := must(t, s, ratelimit.RemoteTake{Key: "soon", Rate: r, UpTo: 3, Least: 4, Want: 4, Until: time.Now().Add(time.Second)}); got.RetryAfter < 24*time.Hour {
@@ -209,8 +209,8 @@ func TestQuota(t *testing.T) {
 	// Lost, and known from the last answer: of this window, not of another.
 	e.do("flushall")
 	ask.State, ask.Least, ask.Want = second.State, 1, 1
-	if got := must(t, s, ask); got.Got != 0 || got.Left != 2 {
-		t.Errorf("%+v", got)
+	if got := must(t, s, ask); got.Got != 0 || got.Left != 2 || e.do("get", "q") != "8" {
+		t.Errorf("%+v, and %v is kept", got, e.do("get", "q"))
 	}
 	ask.Key, ask.Until = "r", until.Add(24*time.Hour)
 	if got := must(t, s, ask); got.Got != 1 || got.Left != 9 {

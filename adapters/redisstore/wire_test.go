@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/time/rate"
 
 	"github.com/seawall-go/seawall"
 	"github.com/seawall-go/seawall/ratelimit"
@@ -142,6 +143,18 @@ func TestNoScript(t *testing.T) {
 	got, err := f.store(t).TakeUpTo(t.Context(), ratelimit.RemoteTake{Key: "b", Rate: slow, UpTo: 10, Least: 1, Want: 1})
 	if err != nil || got.Got != 1 || got.Left != 9 || got.State != "5 6.5" || fmt.Sprint(f.seen) != "[evalsha eval]" {
 		t.Errorf("%+v, %v, %q", got, err, f.seen)
+	}
+}
+
+// TestUnlimited: what has no limit needs no store.
+func TestUnlimited(t *testing.T) {
+	f := &fake{reply: func(int, string) string { return "-ERR not now\r\n" }}
+	s := f.store(t)
+	for _, limit := range []rate.Limit{rate.Inf, 1e11} {
+		got := must(t, s, ratelimit.RemoteTake{Key: "b", Rate: ratelimit.Rate{Limit: limit, Burst: 9}, UpTo: 9, Least: 1, Want: 3})
+		if got != (ratelimit.RemoteTaken{Got: 3, Left: 9}) || f.dials != 0 {
+			t.Errorf("%v: %+v, %d connections", limit, got, f.dials)
+		}
 	}
 }
 

@@ -14,19 +14,29 @@ import (
 // full, alone and in parallel, so that an update of one that behaves otherwise
 // is noticed before its figures are believed.
 func TestScenes(t *testing.T) {
-	for _, c := range Cases() {
-		for _, l := range Libraries() {
-			t.Run(fmt.Sprintf("%s/%s", c, l.Name), func(t *testing.T) {
-				s := scene(t, l, c)
-				if err := s.Ready(); err != nil {
-					t.Fatal(err)
+	for _, suite := range Suites() {
+		for _, c := range suite.Cases() {
+			for _, l := range suite.Libraries {
+				if l.Has(c) {
+					t.Run(fmt.Sprintf("%s/%s", c, l.Name), func(t *testing.T) { decides(t, l, c) })
 				}
-				for _, f := range Forms() {
-					if err := s.Run(2000, f.goroutines()); err != nil {
-						t.Error(f, err)
-					}
-				}
-			})
+			}
+		}
+	}
+}
+
+func decides(t *testing.T, l Library, c Case) {
+	t.Helper()
+	if c == ZipfMillion && testing.Short() {
+		t.Skip("a million keys")
+	}
+	s := scene(t, l, c)
+	if err := s.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range Forms() {
+		if err := s.Run(2000, f.goroutines()); err != nil {
+			t.Error(f, err)
 		}
 	}
 }
@@ -44,7 +54,7 @@ func scene(t *testing.T, l Library, c Case) *Scene {
 // TestFreed: who refuses does so because the house is full and for no other
 // reason. Of two seats given back somebody gets one.
 func TestFreed(t *testing.T) {
-	for _, l := range Libraries() {
+	for _, l := range Shed().Libraries {
 		c := Reject
 		if l.Name == "seawall" {
 			c = RejectFull // the floor comes down by the law, in its own time
@@ -71,7 +81,7 @@ func TestAnswers(t *testing.T) {
 		"gozero":            "503 , , come back: false",
 		"kratos":            "429 , text/plain; charset=utf-8, come back: false",
 	}
-	for _, l := range Libraries() {
+	for _, l := range Shed().Libraries {
 		t.Run(l.Name, func(t *testing.T) {
 			s := scene(t, l, HandlerReject)
 			if err := s.Ready(); err != nil {
@@ -88,6 +98,62 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want[l.Name])
 			}
 		})
+	}
+}
+
+// TestRateAnswers: what is said to a client, let in and not.
+func TestRateAnswers(t *testing.T) {
+	const ours, old = "RateLimit RateLimit-Policy", "X-RateLimit-Limit X-RateLimit-Remaining X-RateLimit-Reset"
+	want := map[string][3]string{ // let in, not, and with fields always
+		"seawall":   {"204", "429 " + ours + " Retry-After", "204 " + ours},
+		"golimiter": {"204 " + old, "429 " + old + " Retry-After", "204 " + old},
+		"httprate":  {"204 " + old, "429 " + old + " Retry-After", "204 " + old},
+		"throttled": {"204 " + old, "429 " + old + " Retry-After", "204 " + old},
+		"ulule":     {"204 " + old, "429 " + old, "204 " + old},
+	}
+	for _, l := range RateLimit().Libraries {
+		for i, c := range []Case{HandlerAllow, HandlerRefuse, HandlerHeaders} {
+			if !l.Has(c) {
+				continue
+			}
+			w := httptest.NewRecorder()
+			r, cancel := newRequest(nil)
+			r.RemoteAddr = addresses[0]
+			scene(t, l, c).handler.ServeHTTP(w, r)
+			cancel()
+			got := fmt.Sprint(w.Code)
+			for _, name := range strings.Fields(ours + " " + old + " Retry-After") {
+				if w.Header().Get(name) != "" {
+					got += " " + name
+				}
+			}
+			if got != want[l.Name][i] {
+				t.Errorf("%s/%s: got %q, want %q", c, l.Name, got, want[l.Name][i])
+			}
+		}
+	}
+}
+
+// TestEachByAddress: who has used up what there is stands in nobody's way.
+func TestEachByAddress(t *testing.T) {
+	for _, l := range RateLimit().Libraries {
+		if !l.Has(HandlerRefuse) {
+			continue
+		}
+		h := scene(t, l, HandlerRefuse).handler
+		for _, c := range []struct {
+			from string
+			want int
+		}{{"203.0.113.1:1", 204}, {"203.0.113.1:2", 429}, {"203.0.113.2:1", 204}} {
+			w := httptest.NewRecorder()
+			r, cancel := newRequest(nil)
+			r.RemoteAddr = c.from
+			h.ServeHTTP(w, r)
+			cancel()
+			if w.Code != c.want {
+				t.Errorf("%s: %s was answered %d, want %d", l.Name, c.from, w.Code, c.want)
+			}
+		}
 	}
 }
 

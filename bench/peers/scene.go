@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -29,27 +30,57 @@ const (
 	HandlerReject Case = "handler-reject"
 )
 
-// Cases lists them all.
-func Cases() []Case { return []Case{Admit, Reject, RejectFull, HandlerAdmit, HandlerReject} }
-
 // admits says what has to become of every single request of the case.
-func (c Case) admits() bool { return c == Admit || c == HandlerAdmit }
+func (c Case) admits() bool {
+	switch c {
+	case Reject, RejectFull, HandlerReject, HotRefuse, HandlerRefuse:
+		return false
+	default:
+		return true
+	}
+}
 
 // Library is a contender.
 type Library struct {
 	Name string
 	// build brings the library into the state of the case.
 	build func(Case) (*Scene, error)
+	// lacks are the cases for which it offers nothing.
+	lacks []Case
 }
 
-// Libraries lists the contenders, seawall first.
-func Libraries() []Library {
-	return []Library{
-		{"seawall", seawallScene},
-		{"failsafe", failsafeScene},
-		{"failsafe-priority", failsafePriorityScene},
-		{"gozero", gozeroScene},
-		{"kratos", kratosScene},
+// Has says whether the library offers what the case measures.
+func (l Library) Has(c Case) bool { return !slices.Contains(l.lacks, c) }
+
+// Suite is a package of seawall and those who do the same work.
+type Suite struct {
+	Name string
+	// Rounds are the cases that are measured in the same rounds. All scenes of
+	// a round are alive at once: one that fills memory has a round of its own,
+	// or the collector would charge the others for it.
+	Rounds [][]Case
+	// Libraries are the contenders, seawall first.
+	Libraries []Library
+}
+
+// Suites lists them all.
+func Suites() []Suite { return []Suite{Shed(), RateLimit()} }
+
+// Cases are those of all rounds.
+func (s Suite) Cases() []Case { return slices.Concat(s.Rounds...) }
+
+// Shed compares limits of what is in flight.
+func Shed() Suite {
+	return Suite{
+		Name:   "shed",
+		Rounds: [][]Case{{Admit, Reject, RejectFull, HandlerAdmit, HandlerReject}},
+		Libraries: []Library{
+			{Name: "seawall", build: seawallScene},
+			{Name: "failsafe", build: failsafeScene},
+			{Name: "failsafe-priority", build: failsafePriorityScene},
+			{Name: "gozero", build: gozeroScene},
+			{Name: "kratos", build: kratosScene},
+		},
 	}
 }
 
@@ -218,6 +249,19 @@ func (s *Scene) measure(b *testing.B, f Form) error {
 		defer b.StopTimer()
 		return s.parallel(b.N, f.goroutines())
 	})
+}
+
+// Time is how long n requests take, without what a benchmark does around them.
+func (s *Scene) Time(f Form, n int) (took time.Duration, err error) {
+	if err := s.Ready(); err != nil {
+		return 0, err
+	}
+	err = s.run(n, func() int {
+		began := time.Now()
+		defer func() { took = time.Since(began) }()
+		return s.parallel(n, f.goroutines())
+	})
+	return took, err
 }
 
 // Quiet is the time a request takes in a service that has all the time in the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 )
@@ -50,8 +51,9 @@ func serving(h http.Handler, header http.Header) func(int) int {
 		w := &nullWriter{header: make(http.Header)}
 		r, cancel := newRequest(header)
 		defer cancel()
+		at := rand.IntN(many) // goroutines do not go from one to the next together
 		for i := range n {
-			r.RemoteAddr = addresses[i%many]
+			r.RemoteAddr = addresses[(at+i)%many]
 			h.ServeHTTP(w, r)
 		}
 		if w.admitted+w.refused != n {

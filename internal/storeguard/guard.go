@@ -42,6 +42,7 @@ type Guard struct {
 	changed  atomic.Bool
 	retryAt  atomic.Int64 // while not up, since base
 	answered atomic.Int64 // the last time in time, since base
+	failures atomic.Uint64
 
 	slots  chan struct{}
 	ctx    context.Context //nolint:containedctx // the Guard's own life, which Close ends
@@ -87,6 +88,9 @@ func (g *Guard) now() int64 { return int64(time.Since(g.base)) }
 
 // Up says whether an answer may be waited for. It costs one atomic load.
 func (g *Guard) Up() bool { return g.up.Load() }
+
+// Failures is how many calls have failed or came too late.
+func (g *Guard) Failures() uint64 { return g.failures.Load() }
 
 // May says whether Go may make a call now, cheaply: while the store is given up
 // it costs a reading of the clock.
@@ -149,6 +153,8 @@ func (c *Call) verdict(err error) {
 	g := c.g
 	if err == nil {
 		g.answered.Store(g.now())
+	} else {
+		g.failures.Add(1)
 	}
 	c.done(err)
 	if g.changed.CompareAndSwap(true, false) && g.cfg.OnChange != nil {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ type options struct {
 	rounds int
 	turn   time.Duration
 	quiet  int
-	cases  []peers.Case
+	suites []peers.Suite
 }
 
 // run returns the exit code: 1 for a missed goal, 2 for a measurement that
@@ -46,11 +47,11 @@ func run(args []string, out io.Writer) (int, error) {
 	if err != nil {
 		return 2, err
 	}
-	rows, clock, err := measure(o)
+	tables, clock, err := measure(o)
 	if err != nil {
 		return 2, err
 	}
-	missed := report(out, rows, clock)
+	missed := report(out, tables, clock)
 	for _, m := range missed {
 		fmt.Fprintln(out, "MISSED", m)
 	}
@@ -66,11 +67,12 @@ func parse(args []string, out io.Writer) (options, error) {
 	rounds := f.Int("rounds", 21, "how many turns each contender has")
 	turn := f.Duration("turn", 20*time.Millisecond, "how long a turn is, about")
 	quiet := f.Int("quiet", 2, "bursts a round in the quiet case, 60 ms apart; 0 leaves it out")
-	only := f.String("cases", "", "comma-separated cases; all if empty")
+	only := f.String("only", "", "shed or ratelimit; both if empty")
+	cases := f.String("cases", "", "comma-separated cases; all if empty")
 	if err := f.Parse(args); err != nil {
 		return options{}, err
 	}
-	o := options{rounds: *rounds, turn: *turn, quiet: *quiet, cases: peers.Cases()}
+	o := options{rounds: *rounds, turn: *turn, quiet: *quiet}
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("no argument is expected (got %q)", f.Args())
@@ -81,26 +83,53 @@ func parse(args []string, out io.Writer) (options, error) {
 	case o.quiet < 0 || o.quiet > 100:
 		return o, fmt.Errorf("-quiet must be between 0 and 100 (got %d)", o.quiet)
 	}
-	if *only != "" {
-		o.cases = nil
-		for name := range strings.SplitSeq(*only, ",") {
-			c, err := caseNamed(name)
-			if err != nil {
-				return o, err
-			}
-			o.cases = append(o.cases, c)
-		}
+	var err error
+	if o.suites, err = suitesNamed(*only); err == nil && *cases != "" {
+		o.suites, err = withCases(o.suites, strings.Split(*cases, ","))
 	}
-	return o, nil
+	return o, err
 }
 
-func caseNamed(name string) (peers.Case, error) {
+// suitesNamed is the suite of that name, or all.
+func suitesNamed(name string) (suites []peers.Suite, err error) {
 	var names []string
-	for _, c := range peers.Cases() {
-		if string(c) == name {
-			return c, nil
+	for _, s := range peers.Suites() {
+		if name == "" || s.Name == name {
+			suites = append(suites, s)
 		}
-		names = append(names, string(c))
+		names = append(names, s.Name)
 	}
-	return "", fmt.Errorf("no case %q (there are %s)", name, strings.Join(names, ", "))
+	if len(suites) == 0 {
+		return nil, fmt.Errorf("-only must be one of %s (got %q)", strings.Join(names, ", "), name)
+	}
+	return suites, nil
+}
+
+// withCases leaves all other cases out, and suites and rounds without any.
+func withCases(all []peers.Suite, names []string) (suites []peers.Suite, err error) {
+	var known []string
+	for _, s := range all {
+		var rounds [][]peers.Case
+		for _, round := range s.Rounds {
+			var cases []peers.Case
+			for _, c := range round {
+				known = append(known, string(c))
+				if slices.Contains(names, string(c)) {
+					cases = append(cases, c)
+				}
+			}
+			if cases != nil {
+				rounds = append(rounds, cases)
+			}
+		}
+		if s.Rounds = rounds; rounds != nil {
+			suites = append(suites, s)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("no case %q (there are %s)", name, strings.Join(known, ", "))
+		}
+	}
+	return suites, nil
 }

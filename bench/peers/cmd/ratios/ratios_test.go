@@ -15,19 +15,27 @@ import (
 func TestParse(t *testing.T) {
 	var out bytes.Buffer
 	o, err := parse([]string{"-rounds", "3", "-turn", "1ms", "-quiet", "0", "-cases", "reject,admit"}, &out)
-	if err != nil || o.rounds != 3 || o.turn != time.Millisecond || o.quiet != 0 || !slices.Equal(o.cases, []peers.Case{peers.Reject, peers.Admit}) {
+	if err != nil || o.rounds != 3 || o.turn != time.Millisecond || o.quiet != 0 || !slices.Equal(casesOf(o), []peers.Case{peers.Admit, peers.Reject}) {
 		t.Errorf("got %+v, %v", o, err)
 	}
-	if o, err = parse(nil, &out); err != nil || !slices.Equal(o.cases, peers.Cases()) {
+	if o, err = parse(nil, &out); err != nil || !slices.Equal(casesOf(o), casesOf(options{suites: peers.Suites()})) {
 		t.Errorf("by default: %+v, %v", o, err)
 	}
+	if o, err = parse([]string{"-only", "ratelimit"}, &out); err != nil || !slices.Equal(casesOf(o), peers.RateLimit().Cases()) {
+		t.Errorf("only one suite: %+v, %v", o, err)
+	}
+	if o, err = parse([]string{"-cases", "zipf-1M,admit"}, &out); err != nil || len(o.suites) != 2 || len(o.suites[1].Rounds) != 1 {
+		t.Errorf("a case of each suite: %+v, %v", o, err)
+	}
 	for args, want := range map[string]string{
-		"-rounds 0":        "-rounds must be between",
-		"-turn 1ns":        "-turn must be between",
-		"-quiet -1":        "-quiet must be between",
-		"-cases admit,nil": `no case "nil" (there are admit, reject,`,
-		"more":             "no argument is expected",
-		"-unknown":         "not defined",
+		"-rounds 0":                   "-rounds must be between",
+		"-turn 1ns":                   "-turn must be between",
+		"-quiet -1":                   "-quiet must be between",
+		"-cases admit,nil":            `no case "nil" (there are admit, reject,`,
+		"more":                        "no argument is expected",
+		"-only cache":                 `-only must be one of shed, ratelimit (got "cache")`,
+		"-only shed -cases hot-allow": `no case "hot-allow" (there are admit, reject,`,
+		"-unknown":                    "not defined",
 	} {
 		code, err := run(strings.Fields(args), &out)
 		if code != 2 || err == nil || !strings.Contains(err.Error(), want) {
@@ -37,6 +45,13 @@ func TestParse(t *testing.T) {
 	if code, err := run([]string{"-h"}, &out); code != 0 || err != nil {
 		t.Errorf("-h: %d, %v", code, err)
 	}
+}
+
+func casesOf(o options) (cases []peers.Case) {
+	for _, s := range o.suites {
+		cases = append(cases, s.Cases()...)
+	}
+	return cases
 }
 
 func TestSpread(t *testing.T) {
@@ -79,17 +94,21 @@ func TestVerdict(t *testing.T) {
 	}{
 		{rowOf("admit/serial", "failsafe", 0, 30, 40, 50), nil},
 		{rowOf("admit/serial", "failsafe", 0, 30, 41, 50), []string{"admit/serial: 0.41 of failsafe, want at most 0.40"}},
-		{rowOf("admit/serial", "failsafe", 1, 30, 40, 50), []string{"admit/serial: 1 allocations a request, want none"}},
+		{rowOf("admit/serial", "failsafe", 1, 30, 40, 50), []string{"admit/serial: 1 allocations a request, want at most 0"}},
 		{rowOf("admit/serial", "kratos", 0, 30), []string{"admit/serial: NaN of failsafe, want at most 0.40"}},
 		{rowOf(quietName, "failsafe", 1, 300), nil}, // no goal
+		{rowOf("handler-headers/serial", "golimiter", 2, 300), nil},
+		{rowOf("handler-headers/serial", "golimiter", 3, 3), []string{"handler-headers/serial: 3 allocations a request, want at most 2"}},
+		{rowOf("handler-refuse/serial", "httprate", 4, 35), nil},
+		{rowOf("zipf-1M/serial", "golimiter", 0, 40, 45, 50), []string{"zipf-1M/serial: NaN of xtime, want at most 0.45"}},
 		{rowOf("handler-reject/parallel", "failsafe", 0, 11, 10, 2), nil},
 		{rowOf("handler-reject/parallel", "failsafe", 2, 11, 11, 2), []string{
 			"handler-reject/parallel: 0.11 of failsafe, want at most 0.10",
-			"handler-reject/parallel: 2 allocations a request, want none",
+			"handler-reject/parallel: 2 allocations a request, want at most 0",
 		}},
 	} {
 		var out bytes.Buffer
-		got := report(&out, []*row{c.row}, []float64{40})
+		got := report(&out, []*table{{"x", []string{"seawall", "failsafe"}, []*row{c.row}}}, []float64{40})
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.row.name, got, c.want)
 		}
@@ -101,22 +120,29 @@ func TestVerdict(t *testing.T) {
 
 // TestGoals: each goal is about a row that is measured, and a peer that is.
 func TestGoals(t *testing.T) {
-	var rows, libraries []string
-	for _, c := range peers.Cases() {
-		for _, f := range peers.Forms() {
-			rows = append(rows, string(c)+"/"+string(f))
+	var without []string
+	measured := map[string][]string{}
+	for _, s := range peers.Suites() {
+		for _, c := range s.Cases() {
+			for _, f := range peers.Forms() {
+				row := string(c) + "/" + string(f)
+				without = append(without, row)
+				for _, l := range s.Libraries {
+					if l.Has(c) {
+						measured[row] = append(measured[row], l.Name)
+					}
+				}
+			}
 		}
-	}
-	for _, l := range peers.Libraries() {
-		libraries = append(libraries, l.Name)
 	}
 	for _, g := range goals {
-		if !slices.Contains(rows, g.row) || !slices.Contains(libraries, g.peer) {
+		if libraries := measured[g.row]; libraries == nil || g.peer != "" && !slices.Contains(libraries, g.peer) {
 			t.Errorf("%+v is about nothing that is measured", g)
 		}
+		without = slices.DeleteFunc(without, func(row string) bool { return row == g.row })
 	}
-	if len(goals) != len(rows) {
-		t.Errorf("%d goals for %d rows", len(goals), len(rows))
+	if len(without) > 0 {
+		t.Errorf("there is no goal for %q", without)
 	}
 }
 
@@ -126,14 +152,18 @@ func TestRun(t *testing.T) {
 	benchtime := flag.Lookup("test.benchtime")
 	defer benchtime.Value.Set(benchtime.Value.String()) // it is the test's own, too
 	var out bytes.Buffer
-	code, err := run([]string{"-rounds", "2", "-turn", "50us", "-quiet", "1"}, &out)
+	args := []string{"-rounds", "2", "-turn", "50us", "-quiet", "1"}
+	if testing.Short() { // without a million keys
+		args = append(args, "-cases", "admit,reject,reject-full,handler-admit,handler-reject,hot-allow,hot-refuse,handler-headers")
+	}
+	code, err := run(args, &out)
 	if err != nil || code == 2 {
 		t.Fatalf("%d, %v\n%s", code, err, out.String())
 	}
 	if missed := strings.Contains(out.String(), "\nMISSED "); missed != (code == 1) {
 		t.Errorf("exit code %d for\n%s", code, out.String())
 	}
-	for _, want := range []string{"One reading of the clock", "failsafe-priority", quietName, "reject-full/parallel", "handler-reject/serial", "at most 0.10"} {
+	for _, want := range []string{"One reading of the clock", "failsafe-priority", quietName, "reject-full/parallel", "handler-reject/serial", "at most 0.10", "hot-refuse/parallel", "handler-headers/serial", "handler-headers/parallel", "allocations, at most 2"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing:\n%s", want, out.String())
 		}
@@ -142,7 +172,7 @@ func TestRun(t *testing.T) {
 
 // TestMeasureStops: a library in the wrong state is an error, not a figure.
 func TestMeasureStops(t *testing.T) {
-	for _, l := range peers.Libraries() {
+	for _, l := range peers.Shed().Libraries {
 		s, err := l.Scene(peers.Reject)
 		if err != nil {
 			t.Fatal(err)

@@ -5,12 +5,20 @@ import (
 	"time"
 )
 
-// BenchmarkShed is <case>/<library>/<form>. The figures of one run stand
-// beside each other only on a quiet machine; cmd/ratios interleaves.
-func BenchmarkShed(b *testing.B) {
-	for _, c := range Cases() {
+// BenchmarkShed and BenchmarkRateLimit are <case>/<library>/<form>. The figures
+// of one run stand beside each other only on a quiet machine; cmd/ratios
+// interleaves.
+func BenchmarkShed(b *testing.B)      { benchmark(b, Shed()) }
+func BenchmarkRateLimit(b *testing.B) { benchmark(b, RateLimit()) }
+
+func benchmark(b *testing.B, s Suite) {
+	b.Helper()
+	for _, c := range s.Cases() {
 		b.Run(string(c), func(b *testing.B) {
-			for _, l := range Libraries() {
+			for _, l := range s.Libraries {
+				if !l.Has(c) {
+					continue
+				}
 				b.Run(l.Name, func(b *testing.B) {
 					s, err := l.Scene(c)
 					if err != nil {
