@@ -37,6 +37,7 @@ type config struct {
 	token       string         // of those who may override
 	store       ratelimit.Remote
 	nodes       int
+	budget      time.Duration // how long a request waits for the store; default 5 ms
 	secret      []byte
 	ready       func(app, admin net.Addr) // called when both listen; may be nil
 }

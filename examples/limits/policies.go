@@ -77,7 +77,7 @@ func (c config) shared() *ratelimit.Sharing {
 	if c.store == nil {
 		return nil
 	}
-	return &ratelimit.Sharing{Store: c.store, Nodes: c.nodes, Prefix: "limits", Secret: c.secret}
+	return &ratelimit.Sharing{Store: c.store, Nodes: c.nodes, Budget: c.budget, Prefix: "limits", Secret: c.secret}
 }
 
 // exact asks the store about each request: slower, and right to the last token.

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-func startWith(t *testing.T, redis string) (app, admin string, stop func() error) {
+func startWith(t *testing.T, redis string, budget time.Duration) (app, admin string, stop func() error) {
 	t.Helper()
 	store, hangUp, err := dial(redis)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { hangUp() })
-	return start(t, config{store: store, nodes: 2, secret: []byte("0123456789abcdef")})
+	return start(t, config{store: store, nodes: 2, budget: budget, secret: []byte("0123456789abcdef")})
 }
 
 const guess = "account=alice&password=guess"
@@ -28,8 +28,9 @@ const guess = "account=alice&password=guess"
 // Two processes of a fleet have one limit.
 func TestSharesThroughRedis(t *testing.T) {
 	url := redisServer(t)
-	one, _, _ := startWith(t, url)
-	two, _, _ := startWith(t, url)
+	const patient = 5 * time.Second // 5 ms are too few where tests run side by side
+	one, _, _ := startWith(t, url, patient)
+	two, _, _ := startWith(t, url, patient)
 	statuses := map[int]int{}
 	for i := range 10 {
 		status, _ := call(t, "POST", []string{one, two}[i%2]+"/login", "", guess)
@@ -43,7 +44,7 @@ func TestSharesThroughRedis(t *testing.T) {
 // The limits hold while there is no Redis, each process having its part, and
 // say that it is not there.
 func TestWithoutItsRedis(t *testing.T) {
-	app, admin, stop := startWith(t, "redis://127.0.0.1:1/0")
+	app, admin, stop := startWith(t, "redis://127.0.0.1:1/0", 0)
 	for i := range 10 {
 		want := 401
 		if i >= 2 { // of five for two processes
