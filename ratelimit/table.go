@@ -24,9 +24,9 @@ const (
 type table struct {
 	sets  []set
 	wide  []wideSet // in place of sets
-	tick  float64 // in units
-	scale uint64  // ticks in 2^64 units
-	zero  int64   // when time began, in units
+	tick  float64   // in units
+	scale uint64    // ticks in 2^64 units
+	zero  int64     // when time began, in units
 
 	swept    atomic.Int64 // when a part was, in ticks
 	part     atomic.Int64 // the next one

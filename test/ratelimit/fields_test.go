@@ -12,10 +12,7 @@ import (
 	"github.com/dunglas/httpsfv"
 
 	"github.com/seawall-go/seawall/ratelimit"
-	"github.com/seawall-go/seawall/seawalltest"
 )
-
-func TestMain(m *testing.M) { seawalltest.Main(m) }
 
 // list reads a field with somebody else's parser of RFC 9651.
 func list(t *testing.T, h http.Header, name string, params ...string) (names []string, values map[string][]int64) {
