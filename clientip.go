@@ -126,6 +126,9 @@ func (c ClientIP) rightmost(lines []string, peer netip.Addr,
 
 // peerAddr is the address of whoever opened the connection.
 func peerAddr(r *http.Request) netip.Addr {
+	if v4, ok := fourAndPort(r.RemoteAddr); ok {
+		return netip.AddrFrom4([4]byte{byte(v4 >> 24), byte(v4 >> 16), byte(v4 >> 8), byte(v4)})
+	}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		return plain(ap.Addr())
 	}

@@ -226,8 +226,9 @@ func (k *buckets) metersOf(m *meter) (*keyMeters, bool) {
 	return of, true
 }
 
-func (k *buckets) take(hash uint64, key []byte, now, cost int64, p seawall.Priority) Decision {
-	d, _ := k.charge(k.meters.Load(), hash, key, now, cost, p)
+func (k *buckets) take(hash uint64, key []byte, now, cost int64, p seawall.Priority) (d Decision) {
+	var b bill
+	k.chargeInto(&d, &b, k.meters.Load(), hash, key, now, cost, p)
 	return d
 }
 
@@ -252,8 +253,16 @@ func (b *bill) refund(now int64) {
 }
 
 func (k *buckets) charge(m *keyMeters, hash uint64, key []byte, now, cost int64, p seawall.Priority) (d Decision, b bill) {
+	k.chargeInto(&d, &b, m, hash, key, now, cost, p)
+	return d, b
+}
+
+// chargeInto writes into a Decision and a bill that are zero: to copy them takes
+// as long as to decide.
+func (k *buckets) chargeInto(d *Decision, b *bill, m *keyMeters, hash uint64, key []byte, now, cost int64, p seawall.Priority) {
 	if m.key.inc == 0 {
-		return Decision{OK: m.key.tol > 0 || cost == 0, meter: &m.key}, bill{}
+		d.OK, d.meter = m.key.tol > 0 || cost == 0, &m.key
+		return
 	}
 	if m.in != nil && m.in != k {
 		k = m.in
@@ -282,9 +291,9 @@ func (k *buckets) charge(m *keyMeters, hash uint64, key []byte, now, cost int64,
 	d.OK, d.debt, d.upTo, d.meter = v == taken, debt, upTo, charged
 	if v != taken {
 		d.over = debt + need - upTo
-		return d, bill{}
+		return
 	}
-	return d, bill{k: k, t: t, hash: hash, need: need, paid: at + debt}
+	b.k, b.t, b.hash, b.need, b.paid = k, t, hash, need, at+debt
 }
 
 // at is a time as a table of k counts it.

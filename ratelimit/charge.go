@@ -106,7 +106,7 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 		before := p.limiter.cell.Load()
 		back := before.back.Load()
 		d, cell, paid := p.limiter.take(now, cost, class.Priority)
-		*e = entry{p: p, d: d}
+		e.p, e.d = p, d
 		if d.OK && cell == before {
 			e.one = Reservation{cell: cell, paid: paid, need: cell.need(cost), back: back}
 		}
@@ -123,7 +123,7 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 	own := p.metersFor(r)
 	e.p, e.told = p, own.told
 	if p.shared == nil {
-		e.d, e.bill = p.keyed.charge(own.keyed, p.keyed.hash(c.key), c.key, now, cost, class.Priority)
+		p.keyed.chargeInto(&e.d, &e.bill, own.keyed, p.keyed.hash(c.key), c.key, now, cost, class.Priority)
 		return true
 	}
 	left := p.shared.cfg.Sharing.Budget - time.Duration(c.waited>>unitShift)

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -32,6 +33,7 @@ type Config struct {
 	DryRun bool
 	// Observer is told of every decision. Default none.
 	Observer seawall.Observer
+	nobody bool // all are of the zero Class, but for CORS preflights
 	// Respond writes refusals in Middleware. Default seawall.Respond.
 	Respond seawall.Responder
 }
@@ -93,7 +95,12 @@ func (c Config) resolve() (Config, error) {
 		names[p.Name] = true
 	}
 	if c.Classify == nil {
-		classify, err := seawall.NewClassifier(seawall.ClassifierConfig{})
+		var of seawall.ClassifierConfig
+		if c.Observer == nil && !slices.ContainsFunc(c.Policies, func(p Policy) bool { return p.Key.user }) {
+			of.UserFunc = func(*http.Request) seawall.ID { return 0 } // nobody asks who it is
+			c.nobody = true
+		}
+		classify, err := seawall.NewClassifier(of)
 		if err != nil {
 			return c, err
 		}

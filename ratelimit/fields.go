@@ -68,18 +68,22 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 	if rs.cfg.Fields == NoFields {
 		return
 	}
+	near := refused || rs.cfg.Fields != Near
+	for i := 0; i < c.n && !near; i++ {
+		near = c.entries[i].d.near()
+	}
+	if !near {
+		return
+	}
 	var told [maxPolicies]*entry
-	all, near := told[:0], refused || rs.cfg.Fields != Near
+	all := told[:0]
 	for i := range c.entries[:c.n] {
-		e := &c.entries[i]
-		if e.d.unlimited() || e.p.mode.Load() == modeDryRun {
-			continue
+		if e := &c.entries[i]; !e.d.unlimited() && e.p.mode.Load() != modeDryRun {
+			all = append(all, e)
 		}
-		all = append(all, e)
-		near = near || e.d.near()
 	}
 	switch {
-	case !near || len(all) == 0:
+	case len(all) == 0:
 	case rs.cfg.Fields == Legacy:
 		legacy(h, all)
 	default:

@@ -21,6 +21,7 @@ type Key struct {
 	of    func(dst []byte, r *http.Request, c *seawall.Class) []byte
 	wider func(key []byte) int
 	show  func(key []byte) string // for people
+	user  bool                    // it is of the class's user
 	err   error
 }
 
@@ -28,9 +29,16 @@ type Key struct {
 // is one client). Addresses behind a proxy are believed only where c trusts it.
 // The larger group is an IPv4 /16 or an IPv6 /32.
 func ByClientIP(c seawall.ClientIP) Key {
+	whole := c.V4Bits == 0 || c.V4Bits == 32
 	return Key{
 		err: c.Validate(),
 		of: func(dst []byte, r *http.Request, _ *seawall.Class) []byte {
+			if whole {
+				if a := c.Addr(r); a.Is4() {
+					v4 := a.As4()
+					return append(dst, v4[:]...)
+				}
+			}
 			p := c.Prefix(r)
 			a := p.Addr()
 			if a.Is4() {
@@ -65,7 +73,7 @@ func addressText(key []byte) string {
 // ByUser counts by Class.User: a session, a bearer token or an address,
 // whatever the Classifier was told to take.
 func ByUser() Key {
-	return Key{of: func(dst []byte, _ *http.Request, c *seawall.Class) []byte { return appendID(dst, c.User) }, show: hex.EncodeToString}
+	return Key{of: func(dst []byte, _ *http.Request, c *seawall.Class) []byte { return appendID(dst, c.User) }, show: hex.EncodeToString, user: true}
 }
 
 // ByTenant counts by Class.Tenant.
@@ -130,6 +138,7 @@ func By(keys ...Key) Key {
 		case k.of == nil:
 			all.err = fmt.Errorf("seawall/ratelimit: By needs keys (number %d is none)", i+1)
 		}
+		all.user = all.user || k.user
 	}
 	if len(keys) == 0 {
 		all.err = errors.New("seawall/ratelimit: By needs keys (got none)")

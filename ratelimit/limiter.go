@@ -115,7 +115,19 @@ func (l *Limiter) Rate() Rate { return l.cell.Load().rate }
 
 // Allow takes one token as a Normal request, if there is one.
 func (l *Limiter) Allow() bool {
-	return l.Take(1, seawall.Normal).OK
+	// As take, without a Decision: that is a third of the time it takes.
+	for now := clock(); ; {
+		c := l.cell.Load()
+		upTo, old := c.upTo[seawall.Normal-seawall.Background], c.paid.Load()
+		debt := max(0, old-now) + c.inc
+		switch {
+		case debt > upTo:
+			return false
+		case c.inc > 0 && !c.paid.CompareAndSwap(old, now+debt), l.cell.Load() != c:
+		default:
+			return true
+		}
+	}
 }
 
 // Take takes cost tokens, if a request of that priority may. A cost of 0 only

@@ -168,7 +168,9 @@ func (l *Limits) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rs := l.rules.Load()
 		c := charges.Get().(*charge)
-		c.class = rs.cfg.Classify(r)
+		if !rs.cfg.nobody || r.Method == http.MethodOptions {
+			c.class = rs.cfg.Classify(r)
+		}
 		if c.class.Exempt {
 			c.release()
 			next.ServeHTTP(w, r)
