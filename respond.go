@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -101,7 +102,6 @@ var (
 	graphqlType = []string{"application/graphql-response+json"}
 	grpcType    = []string{"application/grpc"}
 	pages       = renderAll()
-	retryValues = renderSeconds(120)
 )
 
 // answer is everything about a refusal that depends on reason and status only.
@@ -228,17 +228,22 @@ func sanitize(s string) string {
 	}, clip(s, 64))
 }
 
-func renderSeconds(n int) [][]string {
-	v := make([][]string, n+1)
-	for i := range v {
-		v[i] = []string{strconv.Itoa(i)}
-	}
-	return v
+// retryValues are field values for whole seconds, made as they are first needed:
+// those up to 17 minutes stay, longer ones as long as none with the same place
+// comes.
+var retryValues [1024]atomic.Pointer[retryValue]
+
+type retryValue struct {
+	seconds int
+	value   []string
 }
 
 func seconds(s int) []string {
-	if s < len(retryValues) {
-		return retryValues[s]
+	at := &retryValues[s%len(retryValues)]
+	if v := at.Load(); v != nil && v.seconds == s {
+		return v.value
 	}
-	return []string{strconv.Itoa(s)}
+	v := &retryValue{s, []string{strconv.Itoa(s)}}
+	at.Store(v)
+	return v.value
 }
