@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // Change is another rate for a policy, for a while: part of a plan for the day
-// of a campaign, made and checked before it.
+// of a campaign, made and checked before it. What RateFor names it does not
+// change.
 type Change struct {
 	// Policy is the name of one that has a Rate.
 	Policy string
@@ -101,9 +103,12 @@ func (l *Limits) apply() {
 				r = c.Rate
 			}
 		}
+		factor := uint64(0)
 		if o, ok := l.overrides[p.cfg.Name+dotFactor]; ok {
 			r = r.times(o.factor)
+			factor = math.Float64bits(o.factor)
 		}
+		p.factor.Store(factor)
 		p.setRate(r)
 		p.mode.Store(l.modeOf(rs, p))
 	}

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -146,6 +147,9 @@ type policyMeters struct {
 func (p *policy) metersFor(r *http.Request) policyMeters {
 	if p.cfg.RateFor != nil {
 		if rate, ok := p.cfg.RateFor(r); ok {
+			if f := p.factor.Load(); f != 0 {
+				rate = rate.times(math.Float64frombits(f))
+			}
 			if m, ok := p.rates.get(rate, p); ok {
 				return m
 			}

@@ -33,7 +33,7 @@ type Config struct {
 	DryRun bool
 	// Observer is told of every decision. Default none.
 	Observer seawall.Observer
-	nobody bool // all are of the zero Class, but for CORS preflights
+	nobody   bool // all are of the zero Class, but for CORS preflights
 	// Respond writes refusals in Middleware. Default seawall.Respond.
 	Respond seawall.Responder
 }

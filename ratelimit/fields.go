@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/seawall-go/seawall"
@@ -42,6 +43,7 @@ type told struct {
 	item   string   // "name"
 	policy []string // the whole RateLimit-Policy item
 	quota  string
+	empty  [rememberedLeft]atomic.Pointer[empty]
 }
 
 func tell(name string, r Rate, q Quota) *told {
@@ -92,24 +94,23 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 }
 
 func listed(h http.Header, all []*entry) {
+	// Of another Limits further out there may be some already.
+	before := h[fieldNames[0]]
+	if len(all) == 1 && before == nil {
+		w := all[0].words()
+		h[fieldNames[0]] = w.left(min(all[0].d.Remaining(), mostInteger), all[0].d.more())
+		h[fieldNames[1]] = w.policy
+		return
+	}
 	var buf [256]byte
 	b := buf[:0]
 	for i, e := range all {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(b, e.words().item...)
-		b = append(b, ";r="...)
-		b = strconv.AppendInt(b, min(e.d.Remaining(), mostInteger), 10)
-		b = append(b, ";t="...)
-		b = strconv.AppendInt(b, e.d.more(), 10)
+		b = e.words().appendLeft(b, min(e.d.Remaining(), mostInteger), e.d.more())
 	}
-	// Of another Limits further out there may be some already.
-	h[fieldNames[0]] = append(h[fieldNames[0]], string(b))
-	if before := h[fieldNames[1]]; len(all) == 1 && before == nil {
-		h[fieldNames[1]] = all[0].words().policy
-		return
-	}
+	h[fieldNames[0]] = append(before, string(b))
 	b = buf[:0]
 	for i, e := range all {
 		if i > 0 {
@@ -118,6 +119,39 @@ func listed(h http.Header, all []*entry) {
 		b = append(b, e.words().policy[0]...)
 	}
 	h[fieldNames[1]] = append(h[fieldNames[1]], string(b))
+}
+
+func (t *told) appendLeft(b []byte, r, more int64) []byte {
+	b = append(b, t.item...)
+	b = append(b, ";r="...)
+	b = strconv.AppendInt(b, r, 10)
+	b = append(b, ";t="...)
+	return strconv.AppendInt(b, more, 10)
+}
+
+// rememberedLeft is how many of them are.
+const rememberedLeft = 1 << 8
+
+// empty is a whole RateLimit field that says that nothing is left.
+type empty struct {
+	more  int64
+	field []string
+}
+
+// left is a whole RateLimit field. Those that say that nothing is left are
+// remembered: it is what everybody is told who is refused.
+func (t *told) left(r, more int64) []string {
+	var buf [128]byte
+	if r > 0 {
+		return []string{string(t.appendLeft(buf[:0], r, more))}
+	}
+	at := &t.empty[more%rememberedLeft]
+	if e := at.Load(); e != nil && e.more == more {
+		return e.field
+	}
+	e := &empty{more, []string{string(t.appendLeft(buf[:0], 0, more))}}
+	at.Store(e)
+	return e.field
 }
 
 // near: less than a quarter of the burst is left.

@@ -48,7 +48,7 @@ func (l *Limits) Controls() []seawall.Control {
 		name := p.cfg.Name
 		out = append(out, l.control(name+dotMode, "what policy "+name+" does: "+p.describe(), modeNames[p.mode.Load()], modeNames))
 		if p.cfg.Quota == (Quota{}) {
-			out = append(out, l.control(name+dotFactor, "multiply the rate of policy "+name+": "+p.rate.String(), "1", nil))
+			out = append(out, l.control(name+dotFactor, "multiply the rate of policy "+name+": "+p.describe(), "1", nil))
 		}
 	}
 	return out

@@ -2,7 +2,6 @@ package ratelimit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -17,8 +16,11 @@ import (
 type PacerConfig struct {
 	// Name tells this instance from others. Default "default".
 	Name string
-	// Rate is required; its Burst by default 1, so that calls are spread evenly.
+	// Rate is required. Its Burst does not count, see Burst.
 	Rate Rate
+	// Burst is how many calls may go out at once after a pause. Default 1: they
+	// are spread evenly.
+	Burst int
 	// MaxWait is how long a call may have to wait; one that would is refused at
 	// once. Default 1 s.
 	MaxWait time.Duration
@@ -44,9 +46,16 @@ func NewPacer(cfg PacerConfig) (*Pacer, error) {
 	if cfg.MaxWait < 0 {
 		return nil, fmt.Errorf("seawall/ratelimit: MaxWait must be positive (got %v)", cfg.MaxWait)
 	}
-	if cfg.Rate.Burst == 0 {
-		cfg.Rate.Burst = 1
+	if cfg.Burst == 0 {
+		cfg.Burst = 1
 	}
+	switch {
+	case cfg.Burst < 0:
+		return nil, fmt.Errorf("seawall/ratelimit: Burst must be positive (got %d)", cfg.Burst)
+	case cfg.Rate.Burst < 0:
+		return nil, fmt.Errorf("seawall/ratelimit: Rate.Burst must not be negative here (got %d)", cfg.Rate.Burst)
+	}
+	cfg.Rate.Burst = int64(cfg.Burst)
 	if _, err := (LimiterConfig{Rate: cfg.Rate}).meter(); err != nil {
 		return nil, err
 	}
@@ -85,9 +94,6 @@ func (p *Pacer) turn(ctx context.Context) (*rate.Reservation, time.Duration, err
 	defer p.mu.Unlock()
 	now := time.Now()
 	r := p.limiter.ReserveN(now, 1)
-	if !r.OK() {
-		return nil, 0, p.refuse(0, errors.New("the Burst is seawall.Off"))
-	}
 	delay := r.DelayFrom(now)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) < delay {
 		r.CancelAt(now)

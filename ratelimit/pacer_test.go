@@ -29,7 +29,7 @@ func pacer(t testing.TB, cfg PacerConfig) *Pacer {
 func TestPacerAsXTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, r := range []Rate{{Limit: 10}, {Limit: 3, Burst: 4}, {Limit: rate.Inf}, {Limit: 1e4, Burst: 1}} {
-			p, x := pacer(t, PacerConfig{Rate: r, MaxWait: time.Hour}), rate.NewLimiter(r.Limit, int(max(1, r.Burst)))
+			p, x := pacer(t, PacerConfig{Rate: r, Burst: int(r.Burst), MaxWait: time.Hour}), rate.NewLimiter(r.Limit, int(max(1, r.Burst)))
 			for i := range 50 {
 				want := time.Now().Add(x.ReserveN(time.Now(), 1).Delay())
 				if err := p.Wait(context.Background()); err != nil {
@@ -246,17 +246,28 @@ func TestPacerErrors(t *testing.T) {
 		"MaxWait must be positive (got -1s)":                    {Rate: Per(1, time.Second), MaxWait: -time.Second},
 		"Rate.Limit must be positive (got 0)":                   {},
 		"Rate.Limit must be positive (got -1)":                  {Rate: Rate{Limit: -1}},
-		"Rate.Burst must be positive or seawall.Off (got -2)":   {Rate: Rate{Limit: 1, Burst: -2}},
+		"Rate.Burst must not be negative here (got -1)":         {Rate: Rate{Limit: 1, Burst: seawall.Off}},
+		"Burst must be positive (got -2)":                       {Rate: Rate{Limit: 1}, Burst: -2},
 		"Rate.Window must be whole seconds (got 1ns)":           {Rate: Rate{Limit: 1, Window: 1}},
-		"Rate.Burst 1000000000 at Limit 1 would take more than": {Rate: Rate{Limit: 1, Burst: 1e9}},
+		"Rate.Burst 1000000000 at Limit 1 would take more than": {Rate: Rate{Limit: 1}, Burst: 1e9},
 	} {
 		if _, err := NewPacer(c); err == nil || !strings.HasPrefix(err.Error(), "seawall/ratelimit: "+want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
-	p := pacer(t, PacerConfig{Name: "partner", Rate: Rate{Limit: 1, Burst: seawall.Off}})
-	err := p.Wait(context.Background())
-	if !errors.Is(err, seawall.RateLimited) || !strings.Contains(err.Error(), "Off") {
-		t.Errorf("nothing is admitted, but %v", err)
-	}
+}
+
+// TestPacerIsEven: a Rate of Per has a burst of its own, which is for who comes in.
+func TestPacerIsEven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, began := pacer(t, PacerConfig{Rate: Per(600, time.Minute)}), time.Now()
+		for range 3 {
+			if err := p.Wait(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took != 200*time.Millisecond {
+			t.Errorf("three calls at ten a second took %v", took)
+		}
+	})
 }

@@ -77,6 +77,9 @@ func (p *policy) describe() string {
 	if p.cfg.Quota != (Quota{}) {
 		return p.cfg.Quota.String()
 	}
+	if p.cfg.RateFor != nil {
+		return p.rate.String() + ", or by RateFor"
+	}
 	return p.rate.String()
 }
 

@@ -31,6 +31,7 @@ type policy struct {
 
 	rate     Rate // in force, under Limits.mu
 	mode     atomic.Int32
+	factor   atomic.Uint64 // an operator's, for the rates of RateFor; 0 is none
 	rates    *rates
 	counts   *counts
 	heavy    *heavy
@@ -95,7 +96,7 @@ func (p *policy) share(of *Config, before *policy) error {
 		cfg.Bytes, cfg.Leases = minBytes, ways
 	}
 	if o, ok := of.Observer.(seawall.StateObserver); ok {
-		cfg.OnChange = storeObserver(o, of.Name, c.Sharing.OnLoss)
+		cfg.OnChange = storeObserver(o, of.Name, c.Name, c.Sharing.OnLoss)
 	}
 	fresh, err := NewShared(cfg)
 	if err != nil {
@@ -111,11 +112,11 @@ func (p *policy) share(of *Config, before *policy) error {
 }
 
 // storeObserver says it as a change of state.
-func storeObserver(o seawall.StateObserver, name string, loss OnLoss) func(bool, error) {
+func storeObserver(o seawall.StateObserver, name, policy string, loss OnLoss) func(bool, error) {
 	return func(up bool, cause error) {
-		c := seawall.StateChange{Component: component, Name: name, From: "shared", To: loss.String(), Cause: "the store does not answer"}
+		c := seawall.StateChange{Component: component, Name: name, From: "shared", To: loss.String(), Cause: "policy " + policy + ": the store does not answer"}
 		if up {
-			c.From, c.To, c.Cause = c.To, c.From, "the store answers again"
+			c.From, c.To, c.Cause = c.To, c.From, "policy "+policy+": the store answers again"
 		} else if cause != nil {
 			c.Cause += ": " + cause.Error()
 		}
