@@ -181,6 +181,7 @@ type bill struct {
 	hash  uint64
 	at    int64
 	need  int64
+	used  int64 // of lease, without asking the store
 }
 
 func (b *bill) refund() {
@@ -188,6 +189,9 @@ func (b *bill) refund() {
 	case b.need <= 0:
 	case b.t != nil:
 		b.t.back(b.hash, b.at, b.need)
+		if b.used > 0 {
+			b.lease.used.Add(-b.used)
+		}
 	case b.lease != nil:
 		b.lease.put(b.need)
 	}

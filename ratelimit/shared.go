@@ -274,6 +274,7 @@ func (s *Shared) lost(l *lease, a *question) (Decision, bill) {
 	d.Source = Fallback
 	if d.OK && a.cost > 0 {
 		l.used.Add(a.cost)
+		b.lease, b.used = l, a.cost
 	}
 	return d, b
 }
