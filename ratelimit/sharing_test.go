@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -291,8 +292,10 @@ func TestSharingClosed(t *testing.T) {
 func TestSharingUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, other := newModelStore(time.Millisecond), newModelStore(time.Millisecond)
-		cfg := func(store Remote, burst int64) Config {
-			return Config{Policies: []Policy{fleetPolicy("all", store, burst)}}
+		cfg := func(store Remote, burst int64) Config { // as a factor does it: the burst comes back in the same time
+			p := fleetPolicy("all", store, burst)
+			p.Rate.Limit *= rate.Limit(burst) / 100
+			return Config{Policies: []Policy{p}}
 		}
 		l := limits(t, cfg(store, 100))
 		h := l.Middleware(nothing)
@@ -372,4 +375,13 @@ func TestLimitsClose(t *testing.T) {
 		frozen.frozen.Store(false)
 		closeLimits(t, l)
 	})
+}
+
+// wantRetryAfter is that many seconds, and up to a tenth and one more.
+func wantRetryAfter(t *testing.T, got string, least int) {
+	t.Helper()
+	n, err := strconv.Atoi(got)
+	if err != nil || n < least || n > least+least/10+least/20+2 { // long ones are told in steps
+		t.Errorf("Retry-After %s, want %d", got, least)
+	}
 }
