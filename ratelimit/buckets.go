@@ -240,6 +240,7 @@ type bill struct {
 	hash  uint64
 	need  int64 // ticks, or tokens of a lease
 	paid  int64 // when what was charged would have been paid for, in ticks
+	used  int64 // of lease, without asking the store
 }
 
 func (b *bill) refund(now int64) {
@@ -247,6 +248,9 @@ func (b *bill) refund(now int64) {
 	case b.need <= 0:
 	case b.t != nil:
 		b.t.back(b.hash, b.k.at(b.t, now), b.need, b.paid)
+		if b.used > 0 {
+			b.lease.used.Add(-b.used)
+		}
 	case b.lease != nil:
 		b.lease.put(b.need)
 	}

@@ -73,7 +73,7 @@ func (c *charge) refund(now int64) {
 		e.bill.refund(now)
 		e.one.cancel(now)
 		if need := max(e.bill.need, e.one.need); e.d.OK && need > 0 { // for what is told
-			if e.bill.lease != nil {
+			if e.bill.t == nil && e.bill.lease != nil {
 				need *= e.d.meter.inc
 			}
 			e.d.debt = max(0, e.d.debt-need)

@@ -30,3 +30,24 @@ func TestConformanceDryRun(t *testing.T) {
 	cfg := Config{DryRun: true, Fields: NoFields, Policies: []Policy{PerIP(1, 24*time.Hour)}}
 	seawalltest.Conformance{}.Run(t, limits(t, cfg).Middleware)
 }
+
+// TestConformanceShared: that the limit is one of a fleet is nothing a request
+// notices; nor that the store is not there.
+func TestConformanceShared(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		store := newModelStore(0)
+		store.down.Store(down)
+		var all []*Limits
+		fresh := func() *Limits {
+			sharing := &Sharing{Store: store, Nodes: 1, Budget: time.Second}
+			l := limits(t, Config{Policies: []Policy{
+				{Name: "ip", Rate: Per(1e6, time.Second), Key: ByClientIP(seawall.ClientIP{}), Bytes: minBytes, Sharing: sharing},
+				{Name: "total", Rate: Per(1e6, time.Second), Sharing: sharing},
+			}})
+			all = append(all, l)
+			return l
+		}
+		seawalltest.Conformance{New: func() seawall.Middleware { return fresh().Middleware }}.Run(t, fresh().Middleware)
+		closeLimits(t, all...)
+	}
+}

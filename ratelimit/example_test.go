@@ -110,7 +110,7 @@ func ExamplePolicy() {
 		fmt.Println(p.Name, p.Rate)
 	}
 	// Output:
-	// api-key 100 per 1m0s, burst 10
+	// api-key 100 per 1m0s, burst 10, or by RateFor
 	// login 5 per 1m0s, burst 1
 	// per-ip 600 per 1m0s, burst 60
 }

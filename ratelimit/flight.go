@@ -123,7 +123,7 @@ func (s *Shared) order(l *lease, t trip, least, now int64) RemoteTake {
 	}
 	take := RemoteTake{
 		Rate: t.m.whole.rate, UpTo: t.upTo, Least: least, Want: max(least, min(want, t.upTo, mostLease)),
-		Back: l.back, Used: l.used.Swap(0), State: l.state,
+		Back: l.back, Used: max(l.used.Swap(0), 0), State: l.state,
 	}
 	window := ""
 	if t.window != nil {

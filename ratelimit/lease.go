@@ -38,7 +38,7 @@ type lease struct {
 
 	flying  atomic.Bool  // flight is not nil
 	waiting atomic.Int64 // tokens that requests wait for
-	used    atomic.Int64 // without asking, since the store does not answer
+	used    atomic.Int64 // without asking, since the store does not answer; less than 0: told, and then refunded
 
 	mu     sync.Mutex
 	flight *flight
@@ -129,7 +129,7 @@ func (l *lease) refuses(now, cost int64) (until int64, yes bool) {
 // idle: to forget it loses nothing.
 func (l *lease) idle(now int64) bool {
 	n, good := tokens(l.word.Load(), now)
-	return (n == 0 || !good) && now >= l.until.Load() && l.waiting.Load() == 0 && l.used.Load() == 0
+	return (n == 0 || !good) && now >= l.until.Load() && l.waiting.Load() == 0 && l.used.Load() <= 0
 }
 
 // leases is a set-associative table of them, of a fixed size.

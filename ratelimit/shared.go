@@ -240,9 +240,10 @@ func (s *Shared) quick(l *lease, a *question, from Source) (d Decision, b bill, 
 		d := s.decision(l, a, n, from)
 		// The store spoke of least; what is here counts too.
 		d.OK, d.over = false, until-a.now+max(0, a.cost-n-max(l.least.Load(), 1))*a.m.whole.inc
-		if d.end == 0 {
-			d.debt = max(d.debt, d.over)
+		if d.end > 0 { // counted in tokens, and there are more at the end
+			d.over = 1
 		}
+		d.debt = max(d.debt, d.over)
 		return d, bill{}, true
 	}
 	return Decision{}, bill{}, false
@@ -274,6 +275,7 @@ func (s *Shared) lost(l *lease, a *question) (Decision, bill) {
 	d.Source = Fallback
 	if d.OK && a.cost > 0 {
 		l.used.Add(a.cost)
+		b.lease, b.used = l, a.cost
 	}
 	return d, b
 }
