@@ -10,6 +10,7 @@
 // packages below let it serve as many as it can, those who matter most first,
 // and tell the others at once to come back later.
 //
+//	ratelimit    gives each client its share, by address, user, key or route; in one process or a fleet
 //	shed         admits what the backend can serve, by priority; finds the capacity itself
 //	spike        makes such a crowd, on your own machine, and shows what became of it
 //	seawalltest  tests middleware: conformance, leaks, an in-memory network
@@ -51,7 +52,16 @@
 //	}))
 //	http.ListenAndServe(":8080", shedder.Middleware(mux))
 //
-// Look at shedder.Stats() after a busy day, then take DryRun out. To see what
+// In front of it go the shares of single clients, which cost them nothing of
+// what is there for all:
+//
+//	limits := seawall.Must(ratelimit.New(ratelimit.Config{
+//		DryRun:   true,
+//		Policies: []ratelimit.Policy{ratelimit.PerIP(600, time.Minute)},
+//	}))
+//	http.ListenAndServe(":8080", limits.Middleware(shedder.Middleware(mux)))
+//
+// Look at shedder.Stats() and limits.Stats() after a busy day, then take DryRun out. To see what
 // it does before you trust it, run
 //
 //	go run github.com/seawall-go/seawall/examples/flashcrowd
