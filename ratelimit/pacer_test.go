@@ -209,7 +209,7 @@ func TestPacerTransport(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
 		r, body := request(ctx)
-		_, err := tr.RoundTrip(r) //nolint:bodyclose // there is none
+		_, err := tr.RoundTrip(r)
 		wantRefused(t, err, 100*time.Millisecond, context.DeadlineExceeded)
 		if body.closed != 1 {
 			t.Errorf("the body was closed %d times", body.closed)
@@ -218,12 +218,12 @@ func TestPacerTransport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = tr.RoundTrip(bare); err == nil { //nolint:bodyclose // there is none
+		if _, err = tr.RoundTrip(bare); err == nil {
 			t.Error("admitted")
 		}
 		r, _ = request(context.Background())
 		r.Header.Set("X-Break", "1")
-		if _, err := tr.RoundTrip(r); !errors.Is(err, errBroken) { //nolint:bodyclose // there is none
+		if _, err := tr.RoundTrip(r); !errors.Is(err, errBroken) {
 			t.Errorf("the base's error became %v", err)
 		}
 		for i, at := range sent {
@@ -236,7 +236,7 @@ func TestPacerTransport(t *testing.T) {
 			t.Errorf("%d sent", len(sent))
 		}
 	})
-	if got := pacer(t, PacerConfig{Rate: Per(1, time.Second)}).Transport(nil).(pacedTransport).base; got != http.DefaultTransport { //nolint:forcetypeassert // it is our own
+	if got := pacer(t, PacerConfig{Rate: Per(1, time.Second)}).Transport(nil).(pacedTransport).base; got != http.DefaultTransport {
 		t.Errorf("without a base it is %v", got)
 	}
 }

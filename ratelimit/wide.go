@@ -34,17 +34,15 @@ func (s *wideSet) find(mark uint64, now int64) (slot *wideSlot, own bool) {
 	return slot, false
 }
 
-// claim makes a free slot the key's.
-func (s *wideSlot) claim(mark uint64, now int64) bool {
+// claim makes a free slot the key's, if nobody is faster.
+func (s *wideSlot) claim(mark uint64, now int64) {
 	old, paid := s.mark.Load(), s.paid.Load()
 	if old != 0 && paid > now || old == mark || !s.mark.CompareAndSwap(old, mark) {
-		return false
+		return
 	}
-	if s.paid.Load() == paid || old == 0 {
-		return true
+	if old != 0 && s.paid.Load() != paid {
+		s.mark.CompareAndSwap(mark, old) // its key has come back meanwhile
 	}
-	s.mark.CompareAndSwap(mark, old) // its key has come back meanwhile
-	return false
 }
 
 func (t *table) takeWide(hash uint64, now, need, upTo int64) (v verdict, debt int64) {

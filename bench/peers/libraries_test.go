@@ -122,7 +122,7 @@ func TestRateAnswers(t *testing.T) {
 			scene(t, l, c).handler.ServeHTTP(w, r)
 			cancel()
 			got := fmt.Sprint(w.Code)
-			for _, name := range strings.Fields(ours + " " + old + " Retry-After") {
+			for name := range strings.FieldsSeq(ours + " " + old + " Retry-After") {
 				if w.Header().Get(name) != "" {
 					got += " " + name
 				}

@@ -115,6 +115,7 @@ func httprateScene(c Case) (*Scene, error) {
 			w, r := &nullWriter{header: make(http.Header)}, &http.Request{}
 			return func(key string) bool { return !l.OnLimit(w, r, key) }
 		})
+	default: // through a handler
 	}
 	// What chi's ClientIPFromRemoteAddr would bring through the context.
 	byAddress := func(r *http.Request) (string, error) {
@@ -147,6 +148,7 @@ func throttledScene(c Case) (*Scene, error) {
 				return !limited && err == nil
 			}
 		})
+	default: // through a handler
 	}
 	h := throttled.HTTPRateLimiterCtx{RateLimiter: l, VaryBy: &throttled.VaryBy{RemoteAddr: true}}
 	return handling(c, h.RateLimit(nothing))
@@ -163,6 +165,7 @@ func ululeScene(c Case) (*Scene, error) {
 				return err == nil && !got.Reached
 			}
 		})
+	default: // through a handler
 	}
 	return handling(c, stdlib.NewMiddleware(l).Handler(nothing))
 }

@@ -110,7 +110,7 @@ var failures = map[string]func(context.Context) error{
 	"frozen":           takes(time.Minute),
 	"panic":            func(context.Context) error { panic("a bug in the store") },
 	"runtime.Goexit":   func(context.Context) error { runtime.Goexit(); return nil },
-	"nil dereference":  func(context.Context) error { var p *int; *p = 1; return nil }, //nolint:govet // that is what is tested
+	"nil dereference":  func(context.Context) error { var p *int; *p = 1; return nil },
 	"panic, and later": func(context.Context) error { time.Sleep(time.Second); panic("late") },
 }
 

@@ -34,7 +34,7 @@ const (
 	crowdedIn  = 1000 // one in so many, from one of 20 networks that many share
 )
 
-func init() {
+func init() { //nolint:gochecknoinits // on other systems there is no child
 	child = func() {
 		if os.Getenv(floodEnv) != "" {
 			os.Exit(floodChild())
@@ -230,7 +230,8 @@ func (w *worker) abuse(i int) {
 
 // ask sends one request from a /64: two groups name the /32, id the rest.
 func (w *worker) ask(high, low, id int) (code int) {
-	b := append(w.addr[:0], '[')
+	b := w.addr[:0]
+	b = append(b, '[')
 	for _, group := range [...]int{high, low, id >> 16 & 0xffff, id & 0xffff} {
 		b = append(strconv.AppendUint(b, uint64(group), 16), ':')
 	}
