@@ -99,6 +99,16 @@ func ExampleByFunc() {
 	// Output: 2
 }
 
+// An account may upload so much, however many users it has.
+func ExampleByTenant() {
+	uploads := ratelimit.Policy{
+		Name: "uploads", Key: ratelimit.ByTenant(), Rate: ratelimit.Per(20, time.Hour),
+		Match: func(r *http.Request) bool { return r.URL.Path == "/upload" },
+	}
+	fmt.Println(counted(uploads, seawall.Class{Tenant: 7}, get("/upload"), get("/upload"), get("/upload"), get("/feed")))
+	// Output: 3
+}
+
 func ExamplePerTenant() {
 	fmt.Println(counted(ratelimit.PerTenant(20, time.Hour), seawall.Class{User: 1, Tenant: 7}, get("/"), get("/"), get("/")))
 	fmt.Println(counted(ratelimit.PerUser(10, time.Hour), seawall.Class{User: 1, Tenant: 7}, get("/"), get("/"), get("/")))

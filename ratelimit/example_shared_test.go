@@ -81,6 +81,25 @@ func ExampleNewShared() {
 	// false store
 }
 
+func ExampleShared_SetRate() {
+	s := seawall.Must(ratelimit.NewShared(ratelimit.SharedConfig{
+		Rate:    ratelimit.Per(10, time.Hour),
+		Sharing: ratelimit.Sharing{Store: &inMemory{used: make(map[string]int64)}, Nodes: 1, Budget: time.Second},
+	}))
+	ctx := context.Background()
+	fmt.Println(s.Take(ctx, "alice", 3, seawall.Normal).OK) // of one
+	if err := s.SetRate(ratelimit.Per(100, time.Hour)); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(s.Take(ctx, "alice", 3, seawall.Normal).OK) // of ten
+	if err := s.Close(ctx); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// false
+	// true
+}
+
 // A limit of a whole fleet beside one of each process.
 func ExampleSharing() {
 	store := &inMemory{used: make(map[string]int64)} // redisstore.New(...)
