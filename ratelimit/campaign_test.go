@@ -289,3 +289,37 @@ func TestCampaignErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestCampaignUpdateForgivesNobody: not even where the usual burst is shorter than
+// that of the campaign.
+func TestCampaignUpdateForgivesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := time.Now().Add(-time.Second)
+		store := newModelStore(0)
+		for _, p := range three(Per(10, time.Minute), store) {
+			cfg := Config{
+				Policies: []Policy{p}, Jitter: seawall.Off, Fields: Always,
+				Campaign: campaign(from, from.Add(time.Hour), Per(600, time.Minute).WithBurst(600), p.Name),
+			}
+			l := limits(t, cfg)
+			h := l.Middleware(nothing)
+			if n := statuses(h, 700, "192.0.2.1")[200]; n != 600 {
+				t.Errorf("%s: %d, want 600", p.Name, n)
+			}
+			if err := l.Update(cfg); err != nil {
+				t.Fatal(err)
+			}
+			if n := statuses(h, 700, "192.0.2.1")[200]; n != 0 {
+				t.Errorf("%s: %d more by an Update that says the same", p.Name, n)
+			}
+			cfg.Campaign = nil
+			if err := l.Update(cfg); err != nil {
+				t.Fatal(err)
+			}
+			if got := toldRates(h, "192.0.2.1"); got != p.Name+" 10" {
+				t.Errorf("without the campaign %s", got)
+			}
+			closeLimits(t, l)
+		}
+	})
+}

@@ -141,8 +141,11 @@ func (p *policy) goOn(before *policy) {
 	}
 	p.counts, p.heavy = before.counts, before.heavy.as(p.heavy)
 	if p.next != (LimiterConfig{}) && before.limiter != nil {
-		p.limiter = before.limiter
+		// At the rate in force, as of a campaign, and not for a moment at its own: a
+		// shorter burst forgives what is owed beyond it.
+		p.limiter, p.rate, p.next.Rate = before.limiter, before.rate, before.rate
 		_ = p.limiter.Update(p.next) // was checked
+		p.told.Store(tell(p.cfg.Name, p.rate, p.cfg.Quota))
 	}
 	if p.shared != nil && p.shared == before.shared {
 		_ = p.shared.SetRate(p.cfg.Rate) // was checked
