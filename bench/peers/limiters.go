@@ -41,6 +41,7 @@ func seawallRateScene(c Case) (*Scene, error) {
 		return asking(c, func() func(string) bool {
 			return func(key string) bool { return k.Take(key, 1, seawall.Normal).OK }
 		})
+	default: // through a handler
 	}
 	cfg := ratelimit.Config{Policies: []ratelimit.Policy{{Rate: r, Key: ratelimit.ByClientIP(seawall.ClientIP{})}}}
 	if c == HandlerHeaders {
