@@ -29,7 +29,7 @@ func (s *Shared) ask(ctx context.Context, l *lease, a *question, patience time.D
 		select {
 		case <-f.done:
 		case <-late.C:
-			if patience >= s.cfg.Sharing.Budget {
+			if clock()-f.began >= int64(s.cfg.Sharing.Budget)<<unitShift {
 				f.call.Slow()
 			}
 			l.abandon(f)
@@ -93,7 +93,7 @@ type trip struct {
 func (s *Shared) launch(l *lease, t trip, least int64) *flight {
 	now := clock()
 	take := s.order(l, t, least, now)
-	f := &flight{done: make(chan struct{})}
+	f := &flight{done: make(chan struct{}), began: now}
 	l.fly(f)
 	f.call = s.guard.Go(func(ctx context.Context) error { return s.call(ctx, l, f, t, take, now) })
 	if f.call != nil {

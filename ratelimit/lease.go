@@ -53,8 +53,9 @@ type lease struct {
 
 // flight is a call about one bucket, that any number of requests wait for.
 type flight struct {
-	done chan struct{}
-	call *storeguard.Call
+	done  chan struct{}
+	call  *storeguard.Call
+	began int64 // in units
 }
 
 func voidAt(t int64) uint64 { return uint64(t>>voidShift) & (1<<voidBits - 1) }

@@ -105,6 +105,7 @@ func TestLimiterThroughFaults(t *testing.T) {
 		{"stopped", func(e *engine) { e.cmd.Process.Signal(syscall.SIGSTOP) }, nil, func(e *engine) { e.cmd.Process.Signal(syscall.SIGCONT) }},
 		{"read-only", nowhere, nil, func(e *engine) { e.do("replicaof", "no", "one") }},
 		{"out of memory", func(e *engine) { e.do("config", "set", "maxmemory", "1") }, nil, func(e *engine) { e.do("config", "set", "maxmemory", "0") }},
+		{"slow", nil, func(e *engine) { e.do("client", "pause", "60") }, nil},
 		{"scripts flushed", nil, func(e *engine) { e.do("script", "flush") }, nil},
 		{"keys evicted", nil, func(e *engine) { e.do("flushall") }, nil},
 	} {
