@@ -128,7 +128,7 @@ func BenchmarkKeyed(b *testing.B) {
 // TestFreeTableIsFree: times in a table wrap around, and a slot nobody has is
 // not in debt whatever the time is.
 func TestFreeTableIsFree(t *testing.T) {
-	k := keyed(t, KeyedConfig{Rate: Per(1000, time.Second), Bytes: minBytes})
+	k := keyed(t, KeyedConfig{Rate: Per(1000, time.Second), Bytes: 64 << 10})
 	tick := k.keys.tick
 	for part := range int64(16) {
 		now := clock() + int64(tick*float64(1<<timeBits)/16)*part
