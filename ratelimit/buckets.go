@@ -128,9 +128,8 @@ func (k *buckets) changed(cfg KeyedConfig) (*buckets, error) {
 			return next, nil
 		}
 		next.cal.follow(k.cal)
-	} else if next.keys.tick < 0.9*k.keys.tick || next.keys.tick > 16*k.keys.tick {
-		// A token has to be some ticks, and its debt of before no longer than its
-		// burst now: who was limited to one an hour has not to wait for that.
+	} else if next.keys.tick < k.keys.tick/16 || next.keys.tick > 16*k.keys.tick {
+		// Who was limited to one an hour has not to wait for that at ten a second.
 		return next, nil
 	}
 	on := &buckets{cfg: next.cfg, seed: k.seed, keys: k.keys, groups: k.groups, cal: next.cal, displaced: k.displaced}

@@ -130,7 +130,7 @@ func (s *Shared) order(l *lease, t trip, least, now int64) RemoteTake {
 		window, take.Until = t.window.label, t.window.ends
 	}
 	take.Key = l.key(s.prefix, window)
-	l.back = 0
+	l.back, l.window = 0, t.window
 	return take
 }
 
@@ -216,9 +216,6 @@ func (s *Shared) Close(ctx context.Context) error {
 
 // giveBack is best effort: tokens that are not given back were debited.
 func (s *Shared) giveBack(ctx context.Context) {
-	if s.cal != nil { // what a window has lost nobody misses in the next
-		return
-	}
 	m, atOnce := s.meters.Load(), make(chan struct{}, 64)
 	s.leases.all(func(l *lease) {
 		take, ok := l.lastTrip(s.prefix, m)
@@ -247,9 +244,14 @@ func (s *Shared) giveBack(ctx context.Context) {
 func (l *lease) lastTrip(prefix string, m *sharedMeters) (RemoteTake, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	back := int64(l.word.Swap(0)>>voidBits) + l.back
+	take := RemoteTake{
+		Rate: m.whole.rate, UpTo: m.whole.rate.Burst, Back: int64(l.word.Swap(0)>>voidBits) + l.back, State: l.state,
+	}
 	l.back = 0
-	return RemoteTake{
-		Key: l.key(prefix, ""), Rate: m.whole.rate, UpTo: m.whole.rate.Burst, Back: back, State: l.state,
-	}, l.known && back > 0
+	window := ""
+	if l.window != nil {
+		window, take.Until = l.window.label, l.window.ends
+	}
+	take.Key = l.key(prefix, window)
+	return take, l.known && take.Back > 0
 }

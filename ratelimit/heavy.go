@@ -52,6 +52,9 @@ func (h *heavy) as(o *heavy) *heavy {
 	if h.show != o.show {
 		return o
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.text = o.text
 	return h
 }
 

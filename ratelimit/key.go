@@ -102,7 +102,7 @@ func ByRoute() Key {
 // ByHeader counts by the value of a header field, such as an API key. It should
 // be checked before, or limited by address as well: whoever makes up a new one
 // for each request is never limited by it. The value is hashed at once and kept
-// nowhere. A field that comes more than once has no value.
+// nowhere, unless Policy.ShowKeys says so. A field that comes more than once has no value.
 func ByHeader(name string) Key {
 	k := Key{}
 	canonical := textproto.CanonicalMIMEHeaderKey(name)

@@ -49,6 +49,7 @@ type lease struct {
 	level  int64 // tokens there were after that
 	landed int64 // when, in units
 	back   int64 // to be given back
+	window *calendarWindow
 }
 
 // flight is a call about one bucket, that any number of requests wait for.

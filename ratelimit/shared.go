@@ -63,6 +63,7 @@ type Shared struct {
 	alone   *buckets
 	cal     *calendar
 	counts  sharedCounts
+	tell    atomic.Pointer[func(up bool, cause error)]
 	closing atomic.Bool
 }
 
@@ -100,11 +101,16 @@ func NewShared(cfg SharedConfig) (*Shared, error) {
 	s := &Shared{
 		cfg: cfg, seed: maphash.MakeSeed(), leases: newLeases(cfg.Leases),
 		prefix: cfg.Sharing.Prefix + ":" + cfg.Name + ":",
-		guard: storeguard.New(storeguard.Config{
-			Budget: cfg.Sharing.Budget, Patience: guardPatience * cfg.Sharing.Budget,
-			Open: guardOpen, Calls: guardCalls, OnChange: cfg.OnChange,
-		}),
 	}
+	s.tell.Store(&cfg.OnChange)
+	s.guard = storeguard.New(storeguard.Config{
+		Budget: cfg.Sharing.Budget, Patience: guardPatience * cfg.Sharing.Budget,
+		Open: guardOpen, Calls: guardCalls, OnChange: func(up bool, cause error) {
+			if tell := *s.tell.Load(); tell != nil {
+				tell(up, cause)
+			}
+		},
+	})
 	if s.alone, err = newBuckets(KeyedConfig{
 		Rate: cfg.Rate.part(cfg.Sharing.Nodes), Quota: cfg.Quota.part(cfg.Sharing.Nodes),
 		Reserve: cfg.Reserve, Bytes: cfg.Bytes, Wider: cfg.Wider, GroupFactor: cfg.GroupFactor,
@@ -154,8 +160,11 @@ func (s *Shared) metersOf(r Rate) (*sharedMeters, error) {
 		}
 	}
 	of.most = min(max(1, m.rate.Burst/int64(2*s.cfg.Sharing.Nodes)), mostLease)
-	for i := range of.mark { // what may be used up to the same level shares a lease
-		of.mark[i] = uint64(m.upTo[i]) * 0x9e3779b97f4a7c15
+	for i := 1; i < len(of.mark); i++ { // what may be used up to the same level shares a lease
+		of.mark[i] = of.mark[i-1]
+		if m.upTo[i] != m.upTo[i-1] {
+			of.mark[i] += 0x9e3779b97f4a7c15
+		}
 	}
 	return of, nil
 }

@@ -27,7 +27,8 @@ type policy struct {
 	limiter *Limiter // without a Key
 	keyed   *buckets
 	shared  *Shared
-	next    LimiterConfig // of limiter, until nothing can fail any more
+	next    LimiterConfig               // of limiter, until nothing can fail any more
+	tell    *func(up bool, cause error) // of shared, likewise
 
 	rate     Rate // in force, under Limits.mu
 	mode     atomic.Int32
@@ -105,7 +106,7 @@ func (p *policy) share(of *Config, before *policy) error {
 	p.shared = fresh
 	if before != nil && before.shared != nil && before.shared.cfg.sameBut(fresh.cfg) {
 		if _, err := before.shared.metersOf(c.Rate); err == nil {
-			p.shared = before.shared
+			p.shared, p.tell = before.shared, fresh.tell.Load()
 		}
 	}
 	return nil
@@ -148,6 +149,7 @@ func (p *policy) goOn(before *policy) {
 		p.told.Store(tell(p.cfg.Name, p.rate, p.cfg.Quota))
 	}
 	if p.shared != nil && p.shared == before.shared {
+		p.shared.tell.Store(p.tell)
 		_ = p.shared.SetRate(p.cfg.Rate) // was checked
 	}
 }
