@@ -278,7 +278,9 @@ func (k *buckets) chargeInto(d *Decision, b *bill, m *keyMeters, hash uint64, ke
 		w := k.cal.window(now)
 		at, d.end = w.at(), w.endsIn(now)
 	}
-	t.sweep(at)
+	if t.sweep(at) {
+		k.groups.sweep(k.at(k.groups, now))
+	}
 	need, upTo := charged.need(cost), charged.ceiling(p)
 	v, debt := t.take(hash, at, need, upTo)
 	if v == noRoom {
@@ -287,7 +289,6 @@ func (k *buckets) chargeInto(d *Decision, b *bill, m *keyMeters, hash uint64, ke
 		if k.cal == nil {
 			at = t.at(now)
 		}
-		t.sweep(at)
 		need, upTo = charged.need(cost), charged.ceiling(p)
 		v, debt = t.share(hash, at, need, upTo)
 	}
@@ -316,6 +317,9 @@ func (k *buckets) raise(m *keyMeters, hash, group uint64, part float64) {
 		k = m.in
 	}
 	now := clock()
+	if k.keys.sweep(k.at(k.keys, now)) {
+		k.groups.sweep(k.at(k.groups, now))
+	}
 	if !k.keys.raise(hash, k.at(k.keys, now), int64(min(part, 1)*float64(m.key.tol))) {
 		k.groups.raise(group, k.at(k.groups, now), int64(min(part, 1)*float64(m.key.tol)/float64(k.cfg.GroupFactor)))
 	}

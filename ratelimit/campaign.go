@@ -74,8 +74,10 @@ func (l *Limits) reconsider() {
 
 // apply puts into force what the configuration, the campaign and the operators
 // say now, and sets when to look again. The caller holds mu.
-func (l *Limits) apply() {
-	rs, wall := l.rules.Load(), time.Now()
+func (l *Limits) apply() { l.applyTo(l.rules.Load()) }
+
+func (l *Limits) applyTo(rs *rules) {
+	wall := time.Now()
 	again := glance
 	soon := func(t time.Time) {
 		if d := t.Sub(wall); d > 0 {

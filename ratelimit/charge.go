@@ -22,19 +22,26 @@ type entry struct {
 type charge struct {
 	entries [maxPolicies]entry
 	n       int
-	would   *policy // the first that would refuse, were this no dry run
-	without bool    // a store was not there
-	waited  int64   // for stores, in units
-	key     []byte
+	would   *policy       // the first that would refuse, were this no dry run
+	without bool          // a store was not there
+	waited  int64         // for stores, in units
+	scratch [256]byte     // of keys
+	key     []byte        // in scratch, or wherever its function has it
 	class   seawall.Class // here, or it would cost an allocation
 }
 
-var charges = sync.Pool{New: func() any { return &charge{key: make([]byte, 0, 256)} }}
+var charges = sync.Pool{New: func() any { return new(charge) }}
 
 // take charges a request to all policies, or to none: then it returns the one
 // that refuses, the last of c.entries.
 func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
 	class, now := &c.class, clock()
+	done := false
+	defer func() {
+		if !done { // a function of the user's has panicked
+			c.refund(clock())
+		}
+	}()
 	if now >= rs.limits.due.Load() {
 		rs.limits.reconsider()
 	}
@@ -60,9 +67,11 @@ func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
 			}
 			continue
 		}
+		done = true
 		c.refund(clock())
 		return p
 	}
+	done = true
 	return nil
 }
 
@@ -82,18 +91,13 @@ func (c *charge) refund(now int64) {
 	}
 }
 
-// mostKey is the longest key that is kept for the next request.
-const mostKey = 4 << 10
-
 // release gives the scratch space back. After a panic in a KeyFunc it is left to
 // the collector.
 func (c *charge) release() {
 	clear(c.entries[:c.n])
-	clear(c.key) // it may be a secret
 	c.n, c.would, c.without, c.waited, c.class = 0, nil, false, 0, seawall.Class{}
-	if cap(c.key) > mostKey {
-		c.key = make([]byte, 0, 256)
-	}
+	c.key = nil
+	clear(c.scratch[:]) // there may be a secret
 	charges.Put(c)
 }
 
@@ -113,9 +117,9 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 		}
 		return true
 	}
-	c.key = c.key[:0]
+	c.key = nil
 	if p.cfg.Key.of != nil {
-		c.key = p.cfg.Key.of(c.key, r, class)
+		c.key = p.cfg.Key.of(c.scratch[:0], r, class)
 		if len(c.key) == 0 {
 			p.counts.absent.Add(1)
 			return false

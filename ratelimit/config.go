@@ -76,7 +76,7 @@ func (c Config) resolve() (Config, error) {
 	if n := len(c.Policies); n < 1 || n > maxPolicies {
 		return c, fmt.Errorf("seawall/ratelimit: Policies must be between 1 and %d (got %d)", maxPolicies, n)
 	}
-	c.Policies = slices.Clone(c.Policies)
+	c.Policies, c.Campaign = slices.Clone(c.Policies), slices.Clone(c.Campaign)
 	names := make(map[string]bool)
 	for i := range c.Policies {
 		p := &c.Policies[i]

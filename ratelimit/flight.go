@@ -41,7 +41,7 @@ func (s *Shared) ask(ctx context.Context, l *lease, a *question, patience time.D
 		if d, b, ok := s.quick(l, a, Store); ok {
 			return d, b
 		}
-		if !s.guard.Up() {
+		if f.lost || !s.guard.Up() {
 			return s.lost(l, a)
 		}
 	}
@@ -146,6 +146,7 @@ func (s *Shared) call(ctx context.Context, l *lease, f *flight, t trip, take Rem
 				l.fly(nil)
 			}
 			l.mu.Unlock()
+			f.lost = true
 			close(f.done)
 		}
 	}()
@@ -157,16 +158,16 @@ func (s *Shared) call(ctx context.Context, l *lease, f *flight, t trip, take Rem
 		return fmt.Errorf("seawall/ratelimit: the store's answer is not of the question: got %d of %d to %d tokens", got.Got, take.Least, take.Want)
 	}
 	landed = true
-	s.land(l, f, t, take, got, began)
-	if s.cfg.Sharing.OnLoss == Alone {
-		s.alone.raise(t.m.alone, t.hash, t.group, float64(t.m.whole.rate.Burst-got.Left)/float64(t.m.whole.rate.Burst))
+	held := s.land(l, f, t, take, got, began)
+	if s.cfg.Sharing.OnLoss == Alone { // what is leased here has not been used
+		s.alone.raise(t.m.alone, t.hash, t.group, float64(t.m.whole.rate.Burst-got.Left-held)/float64(t.m.whole.rate.Burst))
 	}
 	return nil
 }
 
 const maxState = 64
 
-func (s *Shared) land(l *lease, f *flight, t trip, take RemoteTake, got RemoteTaken, began int64) {
+func (s *Shared) land(l *lease, f *flight, t trip, take RemoteTake, got RemoteTaken, began int64) (held int64) {
 	now := clock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,7 +189,9 @@ func (s *Shared) land(l *lease, f *flight, t trip, take RemoteTake, got RemoteTa
 	} else {
 		l.until.Store(0)
 	}
-	l.add(got.Got, now, began+int64(leaseVoid)<<unitShift)
+	l.of = t.m
+	l.inc.Store(t.m.whole.inc)
+	l.add(got.Got, now, max(began+int64(leaseVoid)<<unitShift, now+int64(leaseVoid/4)<<unitShift))
 	l.level = int64(l.word.Load() >> voidBits)
 	l.landed = now
 	low := l.level / 4
@@ -203,6 +206,7 @@ func (s *Shared) land(l *lease, f *flight, t trip, take RemoteTake, got RemoteTa
 	if more := l.waiting.Load() - l.level; more > 0 && !short && l.flight == nil {
 		s.launch(l, t, 1) // for those who came while this was under way
 	}
+	return l.level
 }
 
 // Close gives back what is leased, as far as it can before ctx is done, and
@@ -244,6 +248,9 @@ func (s *Shared) giveBack(ctx context.Context) {
 func (l *lease) lastTrip(prefix string, m *sharedMeters) (RemoteTake, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.of != nil {
+		m = l.of
+	}
 	take := RemoteTake{
 		Rate: m.whole.rate, UpTo: m.whole.rate.Burst, Back: int64(l.word.Swap(0)>>voidBits) + l.back, State: l.state,
 	}

@@ -153,14 +153,13 @@ func By(keys ...Key) Key {
 		return strings.Join(parts, " ")
 	}
 	all.of = func(dst []byte, r *http.Request, c *seawall.Class) []byte {
-		start := len(dst)
 		for _, k := range keys {
 			at := len(dst)
 			dst = append(dst, 0, 0, 0, 0) // the length goes before, so that ab+c is not a+bc
 			dst = k.of(dst, r, c)
 			n := len(dst) - at - 4
-			if n == 0 {
-				return dst[:start]
+			if n <= 0 {
+				return dst[:0]
 			}
 			binary.LittleEndian.PutUint32(dst[at:], uint32(n))
 		}

@@ -13,10 +13,10 @@ import (
 
 const (
 	// A lease's word: how many tokens there are, and when they are void, in ticks
-	// of 262 us that wrap around after two weeks. What comes to life again then
-	// was debited when it was taken.
+	// of 2 ms that wrap around after 104 days. What comes to life again then was
+	// debited when it was taken.
 	voidBits  = 32
-	voidShift = 24 // units to ticks
+	voidShift = 27 // units to ticks
 	mostLease = 1<<32 - 1
 
 	// useFor is for how long a lease should last, at the pace of the last one.
@@ -34,6 +34,7 @@ type lease struct {
 	low   atomic.Int64 // fewer tokens than this: it is time to ask for more
 	until atomic.Int64 // costs of least and more are refused until then, in units
 	least atomic.Int64
+	inc   atomic.Int64 // the time of a token, when that was said
 	left  atomic.Int64 // what the store said there is beside the lease
 
 	flying  atomic.Bool  // flight is not nil
@@ -50,11 +51,13 @@ type lease struct {
 	landed int64 // when, in units
 	back   int64 // to be given back
 	window *calendarWindow
+	of     *sharedMeters // that its tokens were taken at
 }
 
 // flight is a call about one bucket, that any number of requests wait for.
 type flight struct {
 	done  chan struct{}
+	lost  bool // without an answer; set before done
 	call  *storeguard.Call
 	began int64 // in units
 }
@@ -122,13 +125,14 @@ func (l *lease) takeVoid(now int64) {
 	}
 }
 
-// refuses says until when a cost is refused without asking, if it is.
-func (l *lease) refuses(now, cost int64) (until int64, yes bool) {
+// refuses says until when a cost is refused without asking, if it is. What was
+// said of another rate does not count.
+func (l *lease) refuses(now, cost, inc int64) (until int64, yes bool) {
 	until = l.until.Load()
-	return until, now < until && cost >= l.least.Load()
+	return until, now < until && cost >= l.least.Load() && inc == l.inc.Load()
 }
 
-// idle: to forget it loses nothing.
+// idle: nobody misses it. Tokens that are void are lost with it.
 func (l *lease) idle(now int64) bool {
 	n, good := tokens(l.word.Load(), now)
 	return (n == 0 || !good) && now >= l.until.Load() && l.waiting.Load() == 0 && l.used.Load() <= 0

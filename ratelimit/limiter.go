@@ -102,9 +102,12 @@ func (l *Limiter) Update(cfg LimiterConfig) error {
 	for {
 		old := l.cell.Load()
 		c, now := &cell{meter: *m}, clock()
-		debt := max(0, old.paid.Load()-now)
-		c.paid.Store(now + min(debt, m.tol))
+		seen := old.paid.Load()
+		debt := max(0, seen-now)
+		// What is reserved for later, above the burst, has been promised.
+		c.paid.Store(now + min(debt, old.tol, m.tol) + max(0, debt-old.tol))
 		if l.cell.CompareAndSwap(old, c) {
+			c.paid.Add(max(0, old.paid.Load()-max(seen, now))) // charged meanwhile
 			return nil
 		}
 	}

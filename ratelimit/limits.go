@@ -75,8 +75,8 @@ func (l *Limits) Update(cfg Config) error {
 	for _, p := range next.all {
 		p.goOn(now.named(p.cfg.Name))
 	}
+	l.applyTo(next) // or a dry run would refuse until then
 	l.rules.Store(next)
-	l.apply()
 	l.retire(now, next)
 	return nil
 }
@@ -92,9 +92,9 @@ func (l *Limits) retire(before, after *rules) {
 			l.retired = append(l.retired, p.shared)
 		}
 	}
-	const most = 16
-	for len(l.retired) > most { // its leases are void after 200 ms anyway
-		l.retired = l.retired[1:]
+	// One is kept: it has megabytes, and its leases are void after 200 ms anyway.
+	if n := len(l.retired); n > 1 {
+		l.retired = slices.Clone(l.retired[n-1:])
 	}
 }
 

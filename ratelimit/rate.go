@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -69,7 +70,7 @@ func (r Rate) defaults() Rate {
 }
 
 // Time is counted in 64ths of a nanosecond: 62 million tokens a second are
-// counted to a thousandth, and 64 bits are 9 years.
+// counted to a thousandth, and 63 bits are 4.5 years.
 const (
 	unitShift = 6
 	second    = int64(time.Second) << unitShift
@@ -90,14 +91,15 @@ type meter struct {
 // meterOf checks a Rate. The error's text follows the name of its field.
 func meterOf(r Rate, kept Reserve) (*meter, error) {
 	switch l := float64(r.Limit); {
+	case math.IsInf(l, 1):
+		return nil, errors.New("Limit must be finite, or rate.Inf for no limit (got +Inf; Per of no time?)")
 	case math.IsNaN(l) || l <= 0:
 		return nil, fmt.Errorf("Limit must be positive (got %v); to admit nothing, say Burst: seawall.Off", l)
 	case r.Burst < seawall.Off:
 		return nil, fmt.Errorf("Burst must be positive or seawall.Off (got %d)", r.Burst)
 	case r.Window != 0 && (r.Window < time.Second || r.Window%time.Second != 0):
 		return nil, fmt.Errorf("Window must be whole seconds (got %v)", r.Window)
-	case (r.Limit == rate.Inf || math.IsInf(l, 1)) && r.Burst != seawall.Off:
-		r.Limit = rate.Inf
+	case r.Limit == rate.Inf && r.Burst != seawall.Off:
 		m := &meter{rate: r.defaults(), tick: 1}
 		m.tol = mostDebt
 		for i := range m.upTo {

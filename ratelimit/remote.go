@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -21,7 +22,7 @@ type Remote interface {
 // RemoteTake asks for tokens of one bucket. All spans and numbers are valid: a
 // store need not check them.
 type RemoteTake struct {
-	// Key names the bucket: printable ASCII, at most 128 bytes. What clients sent
+	// Key names the bucket: printable ASCII, at most 160 bytes. What clients sent
 	// is hashed in it.
 	Key string
 	// Rate is the bucket's, its Burst at least 1. A bucket that is not known is
@@ -161,6 +162,15 @@ const (
 	leaseVoid     = 200 * time.Millisecond
 )
 
+// isNil is also true of a nil pointer of some type.
+func isNil(r Remote) bool {
+	if r == nil {
+		return true
+	}
+	v := reflect.ValueOf(r)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
 func (s Sharing) resolve() (Sharing, error) {
 	if s.Budget == 0 {
 		s.Budget = defaultBudget
@@ -169,8 +179,8 @@ func (s Sharing) resolve() (Sharing, error) {
 		s.Prefix = defaultPrefix
 	}
 	switch {
-	case s.Store == nil:
-		return s, errors.New("Sharing.Store must be set")
+	case isNil(s.Store):
+		return s, errors.New("Sharing.Store must be set (got nil)")
 	case s.Nodes < 1 || s.Nodes > maxNodes:
 		return s, fmt.Errorf("Sharing.Nodes must be between 1 and %d (got %d)", maxNodes, s.Nodes)
 	case s.Budget < 100*time.Microsecond || s.Budget > 10*time.Second:

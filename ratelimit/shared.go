@@ -29,7 +29,8 @@ type SharedConfig struct {
 	Reserve Reserve
 	// Bytes is the memory for keys when the store is lost. Default 8 MiB.
 	Bytes int
-	// Wider and GroupFactor are as in KeyedConfig, and used with Bytes.
+	// WideSlots, Wider and GroupFactor are as in KeyedConfig, and used with Bytes.
+	WideSlots   bool
 	Wider       func(key []byte) int
 	GroupFactor int
 	// Leases is how many keys may have a lease at once, rounded up to a power of
@@ -113,7 +114,7 @@ func NewShared(cfg SharedConfig) (*Shared, error) {
 	})
 	if s.alone, err = newBuckets(KeyedConfig{
 		Rate: cfg.Rate.part(cfg.Sharing.Nodes), Quota: cfg.Quota.part(cfg.Sharing.Nodes),
-		Reserve: cfg.Reserve, Bytes: cfg.Bytes, Wider: cfg.Wider, GroupFactor: cfg.GroupFactor,
+		Reserve: cfg.Reserve, Bytes: cfg.Bytes, WideSlots: cfg.WideSlots, Wider: cfg.Wider, GroupFactor: cfg.GroupFactor,
 	}); err != nil {
 		return nil, err
 	}
@@ -245,7 +246,8 @@ func (s *Shared) quick(l *lease, a *question, from Source) (d Decision, b bill, 
 		}
 		return s.decision(l, a, n, from), bill{lease: l, need: a.cost}, true
 	}
-	if until, yes := l.refuses(a.now, a.cost); yes {
+	// With tokens enough that are void it is worth a call: they are given back by it.
+	if until, yes := l.refuses(a.now, a.cost, a.m.whole.inc); yes && n < a.cost {
 		d := s.decision(l, a, n, from)
 		// The store spoke of least; what is here counts too.
 		d.OK, d.over = false, until-a.now+max(0, a.cost-n-max(l.least.Load(), 1))*a.m.whole.inc

@@ -109,6 +109,7 @@ func (l *Limits) Snapshot() seawall.Snapshot {
 		}
 		if p.Capacity > 0 {
 			add("absent_total", seawall.Counter, float64(p.Absent))
+			add("misfit_total", seawall.Counter, float64(p.Misfit))
 			add("displaced_total", seawall.Counter, float64(p.Displaced))
 			add("keys", seawall.Gauge, float64(p.Keys))
 			add("keys_capacity", seawall.Gauge, float64(p.Capacity))

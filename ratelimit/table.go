@@ -212,11 +212,12 @@ func find(s *set, mark uint64, now int64) (slot uint64, at int) {
 
 // sweep frees the slots of those out of debt, a part of the table at a time and
 // all of it within a quarter of the time after which an old entry would pass for
-// a debt. It returns at once unless it is time for that.
-func (t *table) sweep(now int64) {
+// a debt. If nobody came for longer than any debt lasts, all are free. It returns at
+// once unless it is time for that.
+func (t *table) sweep(now int64) (swept bool) {
 	late := now - t.swept.Load()
 	if t.wide != nil || late < mostTicks/sweeps || !t.sweeping.CompareAndSwap(false, true) {
-		return
+		return false
 	}
 	defer t.sweeping.Store(false)
 	parts := min(late/(mostTicks/sweeps), sweeps) // more than one if nobody came for long
@@ -226,7 +227,7 @@ func (t *table) sweep(now int64) {
 		for i := p * n / sweeps; i < (p+1)*n/sweeps; i++ {
 			for k := range t.sets[i] {
 				slot := &t.sets[i][k]
-				if v := slot.Load(); v != 0 && ahead(v, now) == 0 {
+				if v := slot.Load(); v != 0 && (late >= mostTicks || ahead(v, now) == 0) {
 					slot.CompareAndSwap(v, 0)
 				}
 			}
@@ -234,6 +235,7 @@ func (t *table) sweep(now int64) {
 		t.part.Store((p + 1) % sweeps)
 	}
 	t.swept.Store(now)
+	return true
 }
 
 // live counts the keys in debt.

@@ -91,7 +91,8 @@ func newPolicy(c Policy, of *Config, before *policy) (*policy, error) {
 func (p *policy) share(of *Config, before *policy) error {
 	c := &p.cfg
 	cfg := SharedConfig{
-		Name: c.Name, Rate: c.Rate, Quota: c.Quota, Reserve: c.Reserve, Bytes: c.Bytes, Wider: c.Key.wider, Sharing: *c.Sharing,
+		Name: c.Name, Rate: c.Rate, Quota: c.Quota, Reserve: c.Reserve, Bytes: c.Bytes, WideSlots: c.WideSlots,
+		Wider: c.Key.wider, Sharing: *c.Sharing,
 	}
 	if c.Key.of == nil {
 		cfg.Bytes, cfg.Leases = minBytes, ways
@@ -132,6 +133,7 @@ func (c SharedConfig) sameBut(o SharedConfig) bool {
 	}
 	a, b := c.Sharing, o.Sharing
 	return c.Quota == o.Quota && c.Reserve == o.Reserve && c.Bytes == o.Bytes &&
+		c.WideSlots == o.WideSlots &&
 		a.Nodes == b.Nodes && a.Exact == b.Exact && a.Budget == b.Budget && a.OnLoss == b.OnLoss && a.Prefix == b.Prefix && string(a.Secret) == string(b.Secret)
 }
 
@@ -141,16 +143,14 @@ func (p *policy) goOn(before *policy) {
 		return
 	}
 	p.counts, p.heavy = before.counts, before.heavy.as(p.heavy)
+	// The rate in force, as of a campaign, is set once and afterwards: even for a
+	// moment a shorter burst would forgive what is owed beyond it.
 	if p.next != (LimiterConfig{}) && before.limiter != nil {
-		// At the rate in force, as of a campaign, and not for a moment at its own: a
-		// shorter burst forgives what is owed beyond it.
-		p.limiter, p.rate, p.next.Rate = before.limiter, before.rate, before.rate
-		_ = p.limiter.Update(p.next) // was checked
-		p.told.Store(tell(p.cfg.Name, p.rate, p.cfg.Quota))
+		p.limiter, p.rate = before.limiter, Rate{}
 	}
 	if p.shared != nil && p.shared == before.shared {
 		p.shared.tell.Store(p.tell)
-		_ = p.shared.SetRate(p.cfg.Rate) // was checked
+		p.rate = Rate{}
 	}
 }
 

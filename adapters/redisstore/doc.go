@@ -15,9 +15,10 @@
 // # What is kept
 //
 // A bucket is one string: when its debt will be paid off, by Redis's own clock,
-// in seconds and microseconds ("1795340460 123456.333333333"). It expires a
-// second after that, so that a full bucket takes no memory; one that is not full
-// takes about 130 bytes with its key. A quota of a calendar window is the number
+// in seconds and microseconds, and the time of the largest burst of which something
+// is owed ("1795340460 123456.333333333 6000000"). It expires a second after it is
+// paid off, so that a full bucket takes no memory; one that is not full takes about
+// 140 bytes with its key. A quota of a calendar window is the number
 // of tokens used, and expires a minute after the window.
 //
 // A script reads and writes it in one step. A call is one round trip, of about

@@ -135,7 +135,7 @@ func (s *Store) run(ctx context.Context, key string, args ...any) (string, error
 }
 
 // maxState is how long a state may be.
-const maxState = 40
+const maxState = 60
 
 // parseTaken reads what take.lua answers.
 func parseTaken(reply string) (ratelimit.RemoteTaken, error) {

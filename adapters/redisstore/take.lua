@@ -49,19 +49,25 @@ end
 
 -- The debt is a time, kept as the moment at which it is paid off. Seconds and
 -- microseconds apart: together they would not fit into a double.
+-- With it the time of the largest burst that is still owed: the rate may differ
+-- from call to call, and a smaller burst forgives nothing of a larger one.
 local function read(s)
-  local a, b = string.match(s or '', '^(%d+) (%d+%.?%d*)$')
-  return a and (tonumber(a) - sec) * 1e6 + (tonumber(b) - us)
+  local a, b, most = string.match(s or '', '^(%d+) (%d+%.?%d*) ?(%d*)$')
+  return a and (tonumber(a) - sec) * 1e6 + (tonumber(b) - us), tonumber(most) or 0
 end
 
 local full = burst * inc
-local debt, write = read(old), false
+local debt, most = read(old)
+local write = false
 if not debt then
-  old, debt = nil, read(ARGV[8]) or 0
+  old = nil
+  debt, most = read(ARGV[8])
+  debt = debt or 0
   write = debt > 0
 end
-if debt > full + inc then
-  debt, write = full, true -- no takes lead there: a clock went back, or the rate changed
+if debt <= full or not most or most <= full + 1 then most = full end
+if debt > most + inc then
+  debt, write = most, true -- no takes lead there: a clock went back
 end
 debt = math.max(debt, 0)
 if spent > 0 then
@@ -83,12 +89,12 @@ if got > 0 or write then
   debt = (debt + got * inc) * (1 + 4e-16) + 1e-9
   local paid = us + debt
   local s = math.floor(paid / 1e6)
-  state = string.format('%.0f %.9f', sec + s, paid - s * 1e6)
+  state = string.format('%.0f %.9f %.0f', sec + s, paid - s * 1e6, math.ceil(most))
   -- As long as any state told before is of the future, the key lives: who comes
   -- with an old one must not bring back a debt that others have taken away.
   local live = math.ceil(debt / 1000)
   if old then
-    live = math.max(live, math.min(redis.call('PTTL', KEYS[1]) - 1000, math.ceil(full / 1000)))
+    live = math.max(live, math.min(redis.call('PTTL', KEYS[1]) - 1000, math.ceil(most / 1000)))
   end
   redis.call('SET', KEYS[1], state, 'PX', string.format('%.0f', live + 1000))
 end

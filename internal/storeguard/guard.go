@@ -167,10 +167,11 @@ func (c *Call) verdict(err error) {
 		return
 	}
 	g := c.g
-	if err == nil {
-		g.answered.Store(g.now())
-	} else {
+	if err != nil {
 		g.failures.Add(1)
+	}
+	if !errors.Is(err, ErrSlow) { // an error is an answer, too, and may be of one bucket alone
+		g.answered.Store(g.now())
 	}
 	c.done(err)
 	if g.changed.CompareAndSwap(true, false) && g.cfg.OnChange != nil {

@@ -86,6 +86,19 @@ func call(g *Guard, f func(context.Context) error) bool {
 	return true
 }
 
+// giveUp makes calls that fail until the store is given up.
+func giveUp(t *testing.T, g *Guard) {
+	t.Helper()
+	for range inARow {
+		if g.Up() {
+			call(g, fails)
+		}
+	}
+	if g.Up() {
+		t.Error("up after so many failures")
+	}
+}
+
 // confirm has a second call fail, after the first pause.
 func confirm(t *testing.T, g *Guard) {
 	t.Helper()
@@ -114,8 +127,8 @@ var failures = map[string]func(context.Context) error{
 	"panic, and later": func(context.Context) error { time.Sleep(time.Second); panic("late") },
 }
 
-// TestEachFailure: the first one gives the store up, if it has not answered
-// anything within the budget before; after a while one call finds out whether it is
+// TestEachFailure: the first that is slow gives the store up, if it has not answered
+// anything within the budget before, and the third that is an error; after a while one call finds out whether it is
 // back, and if it is not the next waits twice as long, up to Open. Each change is
 // told once, and one late answer is none.
 func TestEachFailure(t *testing.T) {
@@ -128,10 +141,13 @@ func TestEachFailure(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				began := time.Now()
-				if g.Go(failure) == nil {
-					t.Fatal("no call was made")
+				for i := 0; i < inARow && g.Up(); i++ {
+					if g.Go(failure) == nil {
+						t.Fatal("no call was made")
+					}
+					time.Sleep(budget)
+					synctest.Wait()
 				}
-				time.Sleep(budget)
 				l.want(t, "")
 				if g.Up() || g.May() {
 					t.Errorf("%v after it began: up %v, may %v", time.Since(began), g.Up(), g.May())
@@ -230,7 +246,7 @@ func TestSlow(t *testing.T) {
 func TestProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, l := guard(8)
-		call(g, fails)
+		giveUp(t, g)
 		for range 20 {
 			time.Sleep(open + time.Millisecond)
 			var made atomic.Int64
@@ -373,7 +389,7 @@ func TestPanicsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, want := range map[string]string{"panic": "panic in a store: a bug in the store\n", "runtime.Goexit": "the call ended its goroutine", "until its end": "no answer in time"} {
 			g, l := guard(1)
-			call(g, fails)
+			giveUp(t, g)
 			time.Sleep(firstOpen + time.Millisecond)
 			g.Go(failures[name])
 			time.Sleep(budget)
@@ -446,7 +462,7 @@ func TestClose(t *testing.T) {
 func TestWithoutOnChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{Budget: budget, Patience: patience, Open: open, Calls: 1})
-		call(g, fails)
+		giveUp(t, g)
 		if g.Up() {
 			t.Error("up")
 		}
@@ -462,7 +478,7 @@ func TestCallersOfOnChange(t *testing.T) {
 		g = New(Config{Budget: budget, Patience: patience, Open: open, Calls: 2, OnChange: func(up bool, _ error) {
 			said = append(said, up, g.Up(), g.Go(fine) != nil)
 		}})
-		call(g, fails)
+		giveUp(t, g)
 		confirm(t, g)
 		time.Sleep(open + time.Millisecond)
 		call(g, fine)
