@@ -399,7 +399,8 @@ func TestRefusalAfterSetRate(t *testing.T) {
 		store := newModelStore(time.Millisecond)
 		l := seawall.Must(New(Config{Policies: []Policy{{Name: "a", Rate: Per(10, time.Hour), Sharing: &Sharing{Store: store, Nodes: 1}}}}))
 		r := httptest.NewRequest("GET", "/", nil)
-		for l.Take(r, seawall.Class{}) == nil {
+		for err := error(nil); err == nil; {
+			err = l.Take(r, seawall.Class{})
 		}
 		_ = l.Override(ctxBG, seawall.Override{Control: "a.factor", Value: "100"})
 		began := time.Now()
