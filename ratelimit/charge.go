@@ -26,6 +26,7 @@ type charge struct {
 	without bool          // a store was not there
 	waited  int64         // for stores, in units
 	scratch [256]byte     // of keys
+	used    int           // of it
 	key     []byte        // in scratch, or wherever its function has it
 	class   seawall.Class // here, or it would cost an allocation
 }
@@ -68,7 +69,9 @@ func (rs *rules) take(r *http.Request, c *charge) (refusing *policy) {
 			continue
 		}
 		done = true
-		c.refund(clock())
+		if c.n > 1 { // others have been charged
+			c.refund(clock())
+		}
 		return p
 	}
 	done = true
@@ -97,7 +100,8 @@ func (c *charge) release() {
 	clear(c.entries[:c.n])
 	c.n, c.would, c.without, c.waited, c.class = 0, nil, false, 0, seawall.Class{}
 	c.key = nil
-	clear(c.scratch[:]) // there may be a secret
+	clear(c.scratch[:c.used]) // there may be a secret
+	c.used = 0
 	charges.Put(c)
 }
 
@@ -120,6 +124,7 @@ func (p *policy) take(r *http.Request, class *seawall.Class, c *charge, e *entry
 	c.key = nil
 	if p.cfg.Key.of != nil {
 		c.key = p.cfg.Key.of(c.scratch[:0], r, class)
+		c.used = max(c.used, min(len(c.key), len(c.scratch)))
 		if len(c.key) == 0 {
 			p.counts.absent.Add(1)
 			return false
