@@ -66,7 +66,7 @@ var fieldNames = [...]string{"Ratelimit", "Ratelimit-Policy"}
 // tell sets the fields that a response should carry. More than one policy is
 // more than one item of the list. What is in dry run is told to nobody, who
 // would obey it, and what has no limit has nothing to tell.
-func (rs *rules) tell(h http.Header, c *charge, refused bool) {
+func (rs *rules) tell(w http.ResponseWriter, c *charge, refused bool) {
 	if rs.cfg.Fields == NoFields {
 		return
 	}
@@ -87,9 +87,9 @@ func (rs *rules) tell(h http.Header, c *charge, refused bool) {
 	switch {
 	case len(all) == 0:
 	case rs.cfg.Fields == Legacy:
-		legacy(h, all)
+		legacy(w.Header(), all)
 	default:
-		listed(h, all)
+		listed(w.Header(), all)
 	}
 }
 

@@ -177,7 +177,7 @@ func (l *Limits) Middleware(next http.Handler) http.Handler {
 			return
 		}
 		p, rej := rs.decide(r, c)
-		rs.tell(w.Header(), c, p != nil)
+		rs.tell(w, c, p != nil)
 		c.release()
 		if p != nil {
 			rs.cfg.Respond(w, r, rej)
