@@ -57,6 +57,9 @@ func TestHeavyFindsThem(t *testing.T) {
 // TestHeavyUnderAFlood: where one in sixteen is counted, the figures are about
 // those of all.
 func TestHeavyUnderAFlood(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine")
+	}
 	h := newHeavy(true, nil)
 	truth := flood(h, rand.New(rand.NewPCG(1, 2)), 2_000_000, clock())
 	for i, k := range h.top() {

@@ -54,6 +54,9 @@ func TestKeyedAsLimiter(t *testing.T) {
 }
 
 func TestFlood(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine")
+	}
 	k := keyed(t, KeyedConfig{Rate: Per(20, time.Minute).WithBurst(20), Wider: func([]byte) int { return 4 }})
 	now := clock()
 	key := make([]byte, 8)
