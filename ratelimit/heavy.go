@@ -38,8 +38,11 @@ type heavy struct {
 	from atomic.Uint64 // the refusals there had been then
 }
 
+// heavyKey changes hands without an allocation: a flood of keys would make a
+// garbage of them.
 type heavyKey struct {
-	name         string
+	key          [heavyText]byte // its beginning, if it may be shown
+	length       int
 	count, error float64
 }
 
@@ -81,8 +84,10 @@ func (h *heavy) add(key []byte, n uint64, now int64) {
 		k.count += weight
 		return
 	}
-	fresh := &heavyKey{count: weight}
-	if len(h.keys) >= heavyKeys {
+	var fresh *heavyKey
+	if len(h.keys) < heavyKeys {
+		fresh = new(heavyKey)
+	} else {
 		var least uint64
 		var of *heavyKey
 		for i, k := range h.keys {
@@ -91,9 +96,13 @@ func (h *heavy) add(key []byte, n uint64, now int64) {
 			}
 		}
 		delete(h.keys, least)
-		fresh.count, fresh.error = of.count+weight, of.count
+		fresh, of.error = of, of.count
 	}
-	fresh.name = h.nameOf(key, id)
+	fresh.count += weight
+	fresh.length = 0
+	if h.show {
+		fresh.length = copy(fresh.key[:], key)
+	}
 	h.keys[id] = fresh
 }
 
@@ -154,8 +163,8 @@ func (h *heavy) top() []RefusedKey {
 	defer h.mu.Unlock()
 	h.read = h.fade(clock()) || h.read
 	var out []RefusedKey
-	for _, k := range h.keys {
-		out = append(out, RefusedKey{k.name, k.count, k.error})
+	for id, k := range h.keys {
+		out = append(out, RefusedKey{h.nameOf(k.key[:k.length], id), k.count, k.error})
 	}
 	slices.SortFunc(out, func(a, b RefusedKey) int {
 		switch {
