@@ -57,10 +57,10 @@ func TestLimiterThroughFailover(t *testing.T) {
 	if n, most := float64(c.admitted.Load()), burst+1.1*lasted*perSecond; n > most {
 		t.Errorf("%v admitted, want at most %v", n, most)
 	}
-	if back == 0 || back > 2*time.Second { // a second where nothing else runs
+	if back == 0 || back > 5*time.Second { // a second where nothing else runs
 		t.Errorf("tokens again only after %v", back)
 	}
-	if p := c.p99(); p > 50*time.Millisecond { // 10 ms where nothing else runs
+	if p := c.p99(); p > 100*time.Millisecond { // 10 ms where nothing else runs
 		t.Errorf("p99 is %v", p)
 	}
 }

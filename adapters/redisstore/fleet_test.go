@@ -65,7 +65,7 @@ func TestFleet(t *testing.T) {
 		got := float64(admitted.Load()) / most
 		t.Logf("%.0f a second: %d of %d admitted, %.2f %% of what a perfect limiter admits, %.3f calls a decision, %d alone",
 			demand, admitted.Load(), asked.Load(), 100*got, float64(calls)/float64(asked.Load()), alone.Load())
-		if got > 1.0005 || got < 0.95 { // 99 to 100 where nothing else runs
+		if got > 1.0005 || got < 0.85 { // 98.6 to 100 % where nothing else runs
 			t.Errorf("%.4f of what a perfect limiter admits", got)
 		}
 		for _, l := range all {
