@@ -44,7 +44,6 @@ const (
 	minBytes     = 4 << 10
 	maxBytes     = 1 << 30
 	groupPart    = 8
-	someGroups   = 1024
 	maxFactor    = 1 << 20
 )
 

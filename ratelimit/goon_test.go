@@ -73,6 +73,9 @@ func TestSharedQuotaGivesBack(t *testing.T) {
 			t.Fatal("nothing was leased beforehand")
 		}
 		closed(t, s)
+		if err := s.SetRate(perSecond(1, 1)); err == nil {
+			t.Error("a quota has taken another rate")
+		}
 		again := sharedWith(store, Rate{}, 1, func(c *SharedConfig) { c.Quota = Quota{N: 1000, Each: Day}; c.Sharing.Exact = true })
 		if d := again.Take(context.Background(), "k", 1, seawall.Normal); d.Remaining() != 979 {
 			t.Errorf("%d remain of 1000 after 21", d.Remaining())

@@ -39,8 +39,8 @@ type SharedConfig struct {
 	Leases int
 	// Sharing is how. Its Store and Nodes are required.
 	Sharing Sharing
-	// OnChange is told when the store was given up, and when it answers again.
-	// Default none.
+	// OnChange is told when the store does not answer, once a second call has
+	// found that, and when it answers again. Default none.
 	OnChange func(up bool, cause error)
 }
 
@@ -178,8 +178,11 @@ func (c SharedConfig) meter(r Rate) (*meter, error) {
 }
 
 // SetRate changes the Rate of all keys. Processes that have not been told yet
-// go on at their own.
+// go on at their own. A Quota cannot be changed.
 func (s *Shared) SetRate(r Rate) error {
+	if s.cal != nil {
+		return fmt.Errorf("seawall/ratelimit: SetRate is for a Rate, and this counts %v", s.cfg.Quota)
+	}
 	m, err := s.metersOf(r)
 	if err != nil {
 		return err

@@ -17,15 +17,7 @@ import (
 // while there is none, no more than the limit is admitted, and when the replica
 // has been promoted tokens come from it.
 func TestLimiterThroughFailover(t *testing.T) {
-	master := startRedis(t)
-	replica := startRedis(t, "--replicaof", "127.0.0.1", master.port())
-	eventually(t, "the replica to be linked", func() bool {
-		return strings.Contains(replica.do("info", "replication").(string), "master_link_status:up")
-	})
-	sentinel := startSentinel(t, master)
-	eventually(t, "the Sentinel to know the replica", func() bool {
-		return strings.Contains(sentinel.do("info", "sentinel").(string), "slaves=1")
-	})
+	master, replica, sentinel := replicated(t)
 	store := seawall.Must(New(Config{Client: client(t, &redis.UniversalOptions{Addrs: []string{sentinel.addr}, MasterName: "shop"})}))
 	const perSecond, burst = 500, 50
 	l := seawall.Must(ratelimit.NewShared(ratelimit.SharedConfig{

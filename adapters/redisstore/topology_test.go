@@ -65,18 +65,25 @@ func TestRing(t *testing.T) {
 	}
 }
 
-// TestSentinel: a master is killed, and the next call after the failover goes to
-// the former replica.
-func TestSentinel(t *testing.T) {
-	master := startRedis(t)
-	replica := startRedis(t, "--replicaof", "127.0.0.1", master.port())
+// replicated is a master, its replica, and the Sentinel that knows both.
+func replicated(t *testing.T) (master, replica, sentinel *engine) {
+	t.Helper()
+	master = startRedis(t)
+	replica = startRedis(t, "--replicaof", "127.0.0.1", master.port())
 	eventually(t, "the replica to be linked", func() bool {
 		return strings.Contains(replica.do("info", "replication").(string), "master_link_status:up")
 	})
-	sentinel := startSentinel(t, master)
+	sentinel = startSentinel(t, master)
 	eventually(t, "the Sentinel to know the replica", func() bool {
 		return strings.Contains(sentinel.do("info", "sentinel").(string), "slaves=1")
 	})
+	return master, replica, sentinel
+}
+
+// TestSentinel: a master is killed, and the next call after the failover goes to
+// the former replica.
+func TestSentinel(t *testing.T) {
+	master, replica, sentinel := replicated(t)
 	c := client(t, &redis.UniversalOptions{Addrs: []string{sentinel.addr}, MasterName: "shop"})
 	s := seawall.Must(New(Config{Client: c}))
 	first := must(t, s, one)
@@ -107,13 +114,7 @@ func TestSentinel(t *testing.T) {
 // TestPromoted: the former master lives on as a replica, and keeps its
 // connections.
 func TestPromoted(t *testing.T) {
-	master := startRedis(t)
-	replica := startRedis(t, "--replicaof", "127.0.0.1", master.port())
-	sentinel := startSentinel(t, master)
-	eventually(t, "the Sentinel to know the replica", func() bool {
-		return strings.Contains(sentinel.do("info", "sentinel").(string), "slaves=1") &&
-			strings.Contains(replica.do("info", "replication").(string), "master_link_status:up")
-	})
+	master, replica, sentinel := replicated(t)
 	s := seawall.Must(New(Config{Client: client(t, &redis.UniversalOptions{Addrs: []string{sentinel.addr}, MasterName: "shop"})}))
 	must(t, s, one)
 	eventually(t, "the Sentinel to begin", func() bool {

@@ -10,8 +10,9 @@ import (
 	"github.com/seawall-go/seawall"
 )
 
-// Cost panics in a later policy: what the earlier has charged stays charged.
-func TestPanicKeepsCharge(t *testing.T) {
+// TestPanicGivesBack: when a function of a later policy panics, what earlier ones
+// have charged is given back.
+func TestPanicGivesBack(t *testing.T) {
 	l := seawall.Must(New(Config{Policies: []Policy{
 		{Name: "a", Rate: Per(10, time.Hour).WithBurst(10), Key: ByRoute(), Bytes: minBytes},
 		{Name: "b", Rate: Per(10, time.Hour), Cost: func(*http.Request) int64 { panic("x") }}}}))
@@ -28,8 +29,8 @@ func TestPanicKeepsCharge(t *testing.T) {
 	}
 }
 
-// A lease that has been void for more than 6.5 days is good again.
-func TestLeaseComesAlive(t *testing.T) {
+// TestLeaseStaysVoid: for weeks, though its time wraps around.
+func TestLeaseStaysVoid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newModelStore(time.Millisecond)
 		s := sharedWith(store, perSecond(1000, 1000), 1, nil)
@@ -50,8 +51,8 @@ func TestLeaseComesAlive(t *testing.T) {
 	})
 }
 
-// The table of a shared policy for the day the store is lost is written to all
-// the time, and swept only on that day.
+// TestIdleAlone: the table for the day the store is lost is swept on the others,
+// too.
 func TestIdleAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newModelStore(time.Millisecond)
@@ -71,10 +72,31 @@ func TestIdleAlone(t *testing.T) {
 	})
 }
 
-func TestWideSharedIgnored(t *testing.T) {
+// TestWideShared: WideSlots is for the table of that day.
+func TestWideShared(t *testing.T) {
 	l := seawall.Must(New(Config{Policies: []Policy{{Rate: Per(1, time.Hour), Key: ByHeader("X"), WideSlots: true, Bytes: minBytes,
 		Sharing: &Sharing{Store: newModelStore(0), Nodes: 1}}}}))
 	if l.rules.Load().all[0].shared.alone.keys.wide == nil {
 		t.Error("WideSlots is ignored with Sharing")
 	}
+}
+
+// TestSlowStore: a round trip longer than a lease lives is no harm, if the budget
+// has room for it.
+func TestSlowStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newModelStore(250 * time.Millisecond)
+		s := sharedWith(store, perSecond(100, 100), 2, func(c *SharedConfig) { c.Sharing.Budget = time.Second })
+		fell := 0
+		for range 20 {
+			if d := s.Take(ctxBG, "a", 1, seawall.Normal); d.Source == Fallback {
+				fell++
+			}
+		}
+		t.Logf("%d of 20 fell back, %d calls, up %v", fell, store.calls.Load(), s.guard.Up())
+		if fell > 0 {
+			t.Errorf("%d of 20 decisions without a store that always answers within its budget", fell)
+		}
+		time.Sleep(20 * time.Second)
+	})
 }
