@@ -51,3 +51,15 @@ func (rawCodec[V]) Name() string { return "raw" }
 func (rawCodec[V]) Append(dst []byte, v V) ([]byte, error) { return append(dst, v...), nil }
 
 func (rawCodec[V]) Decode(data []byte) (V, error) { return V(data), nil }
+
+// defaultCodec is Raw for strings and byte slices, else JSON.
+func defaultCodec[V any]() Codec[V] {
+	var c any = JSON[V]()
+	switch any(*new(V)).(type) {
+	case string:
+		c = Raw[string]()
+	case []byte:
+		c = Raw[[]byte]()
+	}
+	return c.(Codec[V]) //nolint:forcetypeassert // V is the type of the case
+}

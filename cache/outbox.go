@@ -1,0 +1,342 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// outbox holds what L2 and other processes are still to be told, once for each
+// key and tag, in the order of their last change. One goroutine, there while
+// there is something to do, sends it in batches: writes of one process never
+// overtake each other, and what cannot be sent now is sent later.
+type outbox[K comparable, V any] struct {
+	r     *remote[K, V]
+	count atomic.Int64 // of those not yet written to L2
+	all   atomic.Int64 // if not 0: everything until then is invalid, and L2 does not know
+
+	mu      sync.Mutex
+	byName  map[string]*op[K, V]
+	order   []*op[K, V] // oldest first; some have been replaced
+	running bool
+	kick    chan struct{}
+}
+
+type opKind uint8
+
+const (
+	opDelete opKind = iota
+	opSet
+	opFill // a loaded value: lost if it cannot be written at once
+	opTag
+	opAll
+)
+
+// op is one thing to tell.
+type op[K comparable, V any] struct {
+	kind    opKind
+	name    string // of the key or tag, as in L2
+	key     K
+	item    *Item  // of a Set, for the first try; later what L1 has counts
+	tag     string // without prefix
+	at      int64  // when that was, by the Cache's clock
+	written bool   // in L2; what is left is to publish it
+	over    bool   // done, or another has taken its place
+	waiting []*waiter
+}
+
+// waiter is one call that waits until all it has to tell has been tried once.
+type waiter struct {
+	left atomic.Int64
+	done chan struct{}
+}
+
+func newWaiter(n int) *waiter {
+	w := &waiter{done: make(chan struct{})}
+	w.left.Store(int64(n))
+	return w
+}
+
+// pending says whether L2 is still to be told about a key. What it has is not
+// worth reading then.
+func (o *outbox[K, V]) pending(name string) bool {
+	if o.all.Load() != 0 {
+		return true
+	}
+	if o.count.Load() == 0 {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := o.byName[name]
+	return p != nil && !p.written
+}
+
+// fill takes a loaded value. It is called under the lock of the key.
+func (o *outbox[K, V]) fill(key K, item Item) {
+	o.add(&op[K, V]{kind: opFill, name: item.Key, key: key, item: &item})
+}
+
+// add takes an op in, in the place of an older one about the same.
+func (o *outbox[K, V]) add(p *op[K, V]) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old := o.byName[p.name]
+	switch {
+	case old != nil:
+		p.waiting = append(p.waiting, old.waiting...)
+		p.at = max(p.at, old.at)
+		o.end(old)
+	case p.kind == opFill && len(o.byName) >= o.r.cfg.MaxPending/2:
+		return // it can be loaded again
+	case len(o.byName) >= o.r.cfg.MaxPending && p.kind != opAll:
+		// Too many to remember one by one.
+		o.r.c.stats.overflows.Add(1)
+		p = &op[K, V]{kind: opAll, name: o.r.allKey, at: o.r.c.stamp(), waiting: p.waiting}
+		if old = o.byName[p.name]; old != nil {
+			p.waiting = append(p.waiting, old.waiting...)
+			o.end(old)
+		}
+	}
+	if p.kind == opAll {
+		o.all.Store(p.at)
+	}
+	if o.byName == nil {
+		o.byName = make(map[string]*op[K, V])
+	}
+	o.byName[p.name] = p
+	o.order = append(o.order, p)
+	o.count.Add(1)
+	if !o.running && o.r.c.begin() {
+		o.running = true
+		go o.run()
+	}
+}
+
+// end takes an op out; the caller holds o.mu.
+func (o *outbox[K, V]) end(p *op[K, V]) {
+	p.over = true
+	if !p.written {
+		o.count.Add(-1)
+	}
+	if o.byName[p.name] == p {
+		delete(o.byName, p.name)
+	}
+	if p.kind == opAll && o.all.Load() == p.at {
+		o.all.Store(0)
+	}
+}
+
+const atATime = 256
+
+// next returns the oldest ops.
+func (o *outbox[K, V]) next() (now []*op[K, V]) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	live := o.order[:0]
+	for _, p := range o.order {
+		if !p.over {
+			live = append(live, p)
+		}
+	}
+	clear(o.order[len(live):])
+	o.order = live
+	if len(live) == 0 {
+		o.order, o.running = nil, false
+		return nil
+	}
+	return append(now, live[:min(len(live), atATime)]...)
+}
+
+// Between tries.
+const (
+	firstPause = 10 * time.Millisecond
+	mostPause  = time.Second
+)
+
+// run sends until there is nothing left.
+func (o *outbox[K, V]) run() {
+	c := o.r.c
+	defer c.work.Done()
+	for pause := firstPause; ; {
+		ops := o.next()
+		if ops == nil {
+			return
+		}
+		err := o.send(ops)
+		if err == nil && pause > firstPause {
+			err = o.repeat(ops)
+		}
+		o.settle(ops, err)
+		if err == nil {
+			pause = firstPause
+			continue
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-o.kick:
+		case <-c.ctx.Done():
+			t.Stop()
+			return
+		}
+		t.Stop()
+		pause = min(2*pause, mostPause)
+	}
+}
+
+// repeat sends once more what went through after failures. Of the tries before,
+// some may have lain in buffers of a store that hung, and have been carried out
+// after it, in any order; by now they have been.
+func (o *outbox[K, V]) repeat(ops []*op[K, V]) error {
+	t := time.NewTimer(10 * firstPause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-o.r.c.ctx.Done():
+	}
+	o.mu.Lock()
+	for _, p := range ops {
+		if p.written && !p.over {
+			o.count.Add(1)
+		}
+		p.written = false
+	}
+	o.mu.Unlock()
+	return o.send(ops)
+}
+
+// settle notes what has become of a batch, and lets go who waits: what could not
+// be sent now is nobody's to wait for.
+func (o *outbox[K, V]) settle(ops []*op[K, V], err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range ops {
+		for _, w := range p.waiting {
+			if w.left.Add(-1) == 0 {
+				close(w.done)
+			}
+		}
+		p.waiting = nil
+		p.item = nil
+		if !p.over && (err == nil || p.kind == opFill) {
+			o.end(p)
+		}
+	}
+}
+
+// send tells L2 first, so that who hears of it finds the new state there.
+func (o *outbox[K, V]) send(ops []*op[K, V]) error {
+	var deletes []string
+	var sets []Item
+	tell := make([]*op[K, V], 0, len(ops))
+	for _, p := range ops {
+		if p.kind == opSet && p.item == nil { // tried before
+			p.item = o.r.again(p.key)
+		}
+	}
+	o.mu.Lock()
+	for _, p := range ops {
+		switch {
+		case p.over:
+			continue
+		case p.kind != opFill:
+			tell = append(tell, p)
+		}
+		if p.written {
+			continue
+		}
+		switch p.kind {
+		case opTag, opAll:
+			sets = append(sets, Item{Key: p.name}) // its value below
+		case opDelete:
+			deletes = append(deletes, p.name)
+		default:
+			if p.item != nil {
+				sets = append(sets, *p.item)
+			} else {
+				deletes = append(deletes, p.name)
+			}
+		}
+	}
+	o.mu.Unlock()
+	if err := o.write(ops, deletes, sets); err != nil {
+		return err
+	}
+	return o.r.publish(tell)
+}
+
+func (o *outbox[K, V]) write(ops []*op[K, V], deletes []string, sets []Item) error {
+	r := o.r
+	if len(deletes)+len(sets) == 0 {
+		return nil
+	}
+	if err := r.learnClock(); err != nil {
+		return err
+	}
+	at := make(map[string]int64)
+	for _, p := range ops {
+		if p.kind == opTag || p.kind == opAll {
+			at[p.name] = p.at
+		}
+	}
+	for i := range sets {
+		if sets[i].Value == nil {
+			sets[i].Value, sets[i].TTL = encodeEpoch(r.epochInStore(at[sets[i].Key])), r.maxLife+time.Minute
+		}
+	}
+	err := r.call(r.c.ctx, func(ctx context.Context) error {
+		var errs error
+		if len(deletes) > 0 {
+			errs = r.l2.Delete(ctx, deletes)
+		}
+		if len(sets) > 0 {
+			errs = errors.Join(errs, r.l2.Set(ctx, sets))
+		}
+		return errs
+	})
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range ops {
+		if !p.written {
+			p.written = true
+			if !p.over {
+				o.count.Add(-1)
+			}
+		}
+		if p.kind == opAll && o.all.Load() == p.at {
+			o.all.Store(0)
+		}
+	}
+	return nil
+}
+
+// flush waits until everything has been told, as long as L2 answers and ctx lets
+// it.
+func (o *outbox[K, V]) flush(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		left, running := len(o.byName), o.running
+		o.mu.Unlock()
+		switch {
+		case left == 0 || !running:
+			return nil
+		case !o.r.guard.Up():
+			return errUntold
+		}
+		t := time.NewTimer(time.Millisecond)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return errUntold
+		}
+	}
+}
+
+var errUntold = errors.New("seawall/cache: L2 could not be told of all that is invalid")

@@ -1,0 +1,164 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+const (
+	maxTags    = 64  // of one entry
+	maxTagName = 200 // bytes
+)
+
+// tag is a name that entries share.
+type tag struct {
+	name string
+	// epoch is when it was invalidated the last time: what was loaded before or
+	// then is invalid.
+	epoch atomic.Int64
+	known atomic.Int64 // when L2 has last said when that was
+}
+
+// tagList are the tags of an entry; nil if it has none.
+type tagList []*tag
+
+// tagTable knows the tags there are, those used most recently.
+type tagTable struct {
+	mu   sync.Mutex
+	most int
+	lru  *simplelru.LRU[string, *tag]
+	lost int64 // when a tag was last forgotten: what is older cannot be judged
+}
+
+// find returns the tag of a name.
+func (t *tagTable) find(name string) *tag {
+	if t.lru == nil {
+		t.lru, _ = simplelru.NewLRU[string, *tag](math.MaxInt, nil) // no error: the size is positive
+	}
+	if found, ok := t.lru.Get(name); ok {
+		return found
+	}
+	made := &tag{name: name}
+	made.epoch.Store(t.lost)
+	t.lru.Add(name, made)
+	return made
+}
+
+// tagged returns the tags of those names.
+func (c *Cache[K, V]) tagged(names []string) *tagList {
+	if len(names) == 0 {
+		return nil
+	}
+	list := make(tagList, 0, len(names))
+	c.tags.mu.Lock()
+	defer c.tags.mu.Unlock()
+	for _, name := range names {
+		list = append(list, c.tags.find(name))
+	}
+	c.forgetTags()
+	return &list
+}
+
+// forgetTags makes room, together for many. An entry with a tag that is not known
+// any more is invalid, or an invalidation to come would not find it.
+func (c *Cache[K, V]) forgetTags() {
+	t := &c.tags
+	if t.lru.Len() <= t.most {
+		return
+	}
+	t.lost = c.stamp()
+	for t.lru.Len() > t.most-t.most/16 {
+		_, old, _ := t.lru.RemoveOldest()
+		old.epoch.Store(math.MaxInt64)
+	}
+	c.stats.tagsForgotten.Add(1)
+	c.epoch.Add(1)
+}
+
+// InvalidateTags makes everything invalid that has one of the tags, here before it
+// returns, in L2 and in other processes as soon as they can be reached. What loads
+// under way bring is not kept if it has one of them.
+func (c *Cache[K, V]) InvalidateTags(ctx context.Context, tags ...string) error {
+	if err := checkTags(tags, math.MaxInt); err != nil {
+		return err
+	}
+	if len(tags) == 0 {
+		return nil
+	}
+	at := c.stamp()
+	c.outdate(at, tags)
+	if c.remote == nil {
+		return c.open()
+	}
+	return c.remote.tell(ctx, at, tags)
+}
+
+// outdate notes that tags are invalid since at.
+func (c *Cache[K, V]) outdate(at int64, names []string) {
+	c.tags.mu.Lock()
+	defer c.tags.mu.Unlock()
+	for _, name := range names {
+		t := c.tags.find(name)
+		t.epoch.Store(max(t.epoch.Load(), at))
+	}
+	c.forgetTags()
+	c.stats.invalidated.Add(uint64(len(names)))
+	c.epoch.Add(1)
+}
+
+// outdateAll notes that everything is invalid since at.
+func (c *Cache[K, V]) outdateAll(at int64) {
+	c.tags.mu.Lock()
+	c.all.Store(max(c.all.Load(), at))
+	c.epoch.Add(1)
+	c.tags.mu.Unlock()
+	c.l1.Clear() // what is stored after this is judged by its time
+	c.negatives.clear()
+}
+
+// gapped notes that messages of others may have been lost: what is here is not
+// known to be true any more.
+func (c *Cache[K, V]) gapped() {
+	c.tags.mu.Lock()
+	next := c.epoch.Load() + 1
+	c.gap.Store(next) // first: who sees the epoch must see this
+	c.epoch.Store(next)
+	c.tags.mu.Unlock()
+	c.negatives.clear()
+	c.stats.gaps.Add(1)
+}
+
+// Clear makes everything invalid, here before it returns, in L2 and in other
+// processes as soon as they can be reached.
+func (c *Cache[K, V]) Clear(ctx context.Context) error {
+	at := c.stamp()
+	c.outdateAll(at)
+	if c.remote == nil {
+		return c.open()
+	}
+	return c.remote.tellAll(ctx, at)
+}
+
+func checkTags(tags []string, most int) error {
+	if len(tags) > most {
+		return fmt.Errorf("seawall/cache: an entry may have at most %d tags (got %d)", most, len(tags))
+	}
+	for _, t := range tags {
+		if t == "" || len(t) > maxTagName {
+			return fmt.Errorf("seawall/cache: a tag must have between 1 and %d bytes (got %.40q)", maxTagName, t)
+		}
+	}
+	return nil
+}
+
+func (c *Cache[K, V]) open() error {
+	if c.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return nil
+}
