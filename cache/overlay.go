@@ -21,13 +21,8 @@ type cell[K comparable, V any] struct {
 
 // The parts of cell.use.
 const (
-<<<<<<< HEAD
 	useCount     = 0x0f          // hits of which ristretto was told in this epoch
 	useAgain     = 1 << 7        // hit since it came into the window
-=======
-	useCount     = 0x0f      // hits of which ristretto was told in this epoch
-	useAgain     = 1 << 7    // hit since it came into the window
->>>>>>> origin/HEAD
 	useEpoch     = ^uint32(0xff) // epochs come from misses: counters that nobody misses need no aging
 	useEpochStep = 1 << 8
 )
