@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -129,16 +130,28 @@ func (b *batch[K, V]) run() {
 		}
 	}()
 	b.guarded(b.flights, func() {
-		if c.remote == nil {
-			b.loadAll(b.flights)
-			return
-		}
-		mine, others := c.remote.fetch(b, b.flights)
-		b.loadAll(mine)
-		if len(others) > 0 {
-			b.loadAll(c.remote.waitFor(b, others))
+		for some := range slices.Chunk(b.flights, mostTogether) {
+			b.bring(some)
 		}
 	})
+}
+
+// mostTogether is how many keys are asked for in one go: more would hold up
+// everybody else who asks the same store.
+const mostTogether = 1000
+
+// bring brings flights to an end, by what L2 has, or by loads.
+func (b *batch[K, V]) bring(flights []*flight[K, V]) {
+	r := b.c.remote
+	if r == nil {
+		b.loadAll(flights)
+		return
+	}
+	mine, others := r.fetch(b, flights)
+	b.loadAll(mine)
+	if len(others) > 0 {
+		b.loadAll(r.waitFor(b, others))
+	}
 }
 
 // why says why the context of the loads has ended.

@@ -83,11 +83,16 @@ var errDown = errors.New("seawall/cache: L2 does not answer")
 // call calls L2 and waits for its answer, at most Budget. While L2 is given up
 // nobody waits; a call that may be made then only finds out whether it is back.
 func (r *remote[K, V]) call(ctx context.Context, do func(context.Context) error) error {
-	if r.c.hand.noL2.Load() {
+	up := r.guard.Up()
+	if r.c.hand.noL2.Load() || !up && !r.guard.May() {
 		return errDown
 	}
-	up := r.guard.Up()
-	if !up && !r.guard.May() {
+	if !up {
+		select {
+		case r.places <- struct{}{}:
+			r.launch(do)
+		default:
+		}
 		return errDown
 	}
 	late := time.NewTimer(r.cfg.Budget)
@@ -99,24 +104,12 @@ func (r *remote[K, V]) call(ctx context.Context, do func(context.Context) error)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	var err error
-	done := make(chan struct{})
-	call := r.guard.Go(func(ctx context.Context) error {
-		defer close(done)
-		defer func() { <-r.places }()
-		err = errPanicked
-		err = do(ctx)
-		return err
-	})
+	call, done := r.launch(do)
 	if call == nil {
-		<-r.places
-		return errDown
-	}
-	if !up {
 		return errDown
 	}
 	select {
-	case <-done:
+	case err := <-done:
 		return err
 	case <-late.C:
 		call.Slow()
@@ -124,6 +117,24 @@ func (r *remote[K, V]) call(ctx context.Context, do func(context.Context) error)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// launch makes a call for which there is a place.
+func (r *remote[K, V]) launch(do func(context.Context) error) (*storeguard.Call, <-chan error) {
+	done := make(chan error, 1)
+	call := r.guard.Go(func(ctx context.Context) error {
+		err := errPanicked
+		defer func() {
+			done <- err
+			<-r.places
+		}()
+		err = do(ctx)
+		return err
+	})
+	if call == nil {
+		<-r.places
+	}
+	return call, done
 }
 
 var errPanicked = errors.New("seawall/cache: panic in L2")
