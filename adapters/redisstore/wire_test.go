@@ -242,3 +242,31 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// tripCounter counts what is sent and waited for.
+type tripCounter struct {
+	off   bool
+	trips int
+}
+
+func (c *tripCounter) stopped() { c.off = true }
+
+func (c *tripCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *tripCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if !c.off {
+			c.trips++
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (c *tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if !c.off {
+			c.trips++
+		}
+		return next(ctx, cmds)
+	}
+}
