@@ -28,6 +28,7 @@ type BusConfig struct {
 type Bus struct {
 	client  redis.UniversalClient
 	channel string
+	tick    time.Duration
 }
 
 var _ cache.Bus = (*Bus)(nil)
@@ -40,7 +41,7 @@ func NewBus(cfg BusConfig) (*Bus, error) {
 	if cfg.Channel == "" {
 		return nil, errors.New(`seawall/redisstore: Channel must be set (got "")`)
 	}
-	return &Bus{client: cfg.Client, channel: cfg.Channel}, nil
+	return &Bus{client: cfg.Client, channel: cfg.Channel, tick: time.Second}, nil
 }
 
 // Publish sends a message to all who listen now. On a Cluster it goes to the node
@@ -85,9 +86,8 @@ const (
 	maxPause = 2 * time.Second
 	// steady is how long a connection lives that was no failure.
 	steady = 2 * time.Second
-	// tick is how often a connection is looked at; after one without a word it is
-	// asked for one, and given up after as many as maxQuiet.
-	tick     = time.Second
+	// maxQuiet is how many ticks of a second a connection may say nothing, though it
+	// is asked at each of them.
 	maxQuiet = 3
 )
 
@@ -128,7 +128,7 @@ func (b *Bus) session(ctx context.Context, heard func(message []byte), lost func
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		watch(ctx, ps, &words)
+		b.watch(ctx, ps, &words)
 	}()
 	defer func() {
 		cancel()
@@ -168,9 +168,9 @@ func (b *Bus) subscribe(ctx context.Context) (*redis.PubSub, error) {
 
 // watch closes a connection that has died, or when ctx is done: whoever reads
 // from it then ends.
-func watch(ctx context.Context, ps *redis.PubSub, words *atomic.Int64) {
+func (b *Bus) watch(ctx context.Context, ps *redis.PubSub, words *atomic.Int64) {
 	defer ps.Close()
-	ticks := time.NewTicker(tick)
+	ticks := time.NewTicker(b.tick)
 	defer ticks.Stop()
 	quiet := 0
 	for last := int64(-1); ; {

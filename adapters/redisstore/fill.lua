@@ -6,3 +6,4 @@ for i = 1, #KEYS, 2 do
     redis.call('DEL', KEYS[i + 1])
   end
 end
+return 0

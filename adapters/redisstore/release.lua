@@ -4,3 +4,4 @@ for _, lease in ipairs(KEYS) do
     redis.call('DEL', lease)
   end
 end
+return 0
