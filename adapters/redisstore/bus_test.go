@@ -49,11 +49,14 @@ type listener struct {
 	ended chan struct{}
 }
 
-// listening is a Bus that hears already. Its second has 50 ms.
+// quickTick is a second of a Bus in these tests.
+const quickTick = 200 * time.Millisecond
+
+// listening is a Bus that hears already.
 func listening(t *testing.T, o *redis.UniversalOptions) (*Bus, *listener) {
 	t.Helper()
 	b := busOf(t, o)
-	b.tick = 50 * time.Millisecond
+	b.tick = quickTick
 	return b, listen(t, b)
 }
 
@@ -112,6 +115,7 @@ func (l *listener) hears(b *Bus) {
 // TestBusLost: whatever ends a connection, the listener is told once it is there
 // again, and then hears all.
 func TestBusLost(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]func(e *engine){
 		"CLIENT KILL": func(e *engine) {
 			if n := e.do("client", "kill", "type", "pubsub"); n != int64(1) {
@@ -121,11 +125,11 @@ func TestBusLost(t *testing.T) {
 		"restart": func(e *engine) { e.kill(); e.start() },
 		"SIGSTOP": func(e *engine) {
 			e.cmd.Process.Signal(syscall.SIGSTOP)
-			time.Sleep(500 * time.Millisecond) // ten of its seconds
+			time.Sleep(10 * quickTick)
 			e.cmd.Process.Signal(syscall.SIGCONT)
 		},
 		"CLIENT PAUSE": func(e *engine) {
-			e.do("client", "pause", 500, "all")
+			e.do("client", "pause", (10 * quickTick).Milliseconds(), "all")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +193,7 @@ func TestBusDroppedPackets(t *testing.T) {
 	e := startRedis(t)
 	hole := &blackhole{addr: e.addr}
 	b := busOf(t, &redis.UniversalOptions{Dialer: hole.dial})
-	b.tick = 50 * time.Millisecond
+	b.tick = quickTick
 	l := listen(t, b)
 	talker := busOf(t, &redis.UniversalOptions{Addrs: []string{e.addr}})
 	l.hears(talker)
@@ -207,8 +211,11 @@ func TestBusQuiet(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range []int{2, 3} {
 		e := startRedis(t)
-		b, l := listening(t, &redis.UniversalOptions{Addrs: []string{e.addr}, Protocol: protocol})
-		eventually(t, "pings", func() bool { return e.calls("ping") > 12 })
+		b := busOf(t, &redis.UniversalOptions{Addrs: []string{e.addr}, Protocol: protocol})
+		b.tick = time.Second / 2
+		l := listen(t, b)
+		eventually(t, "pings", func() bool { return e.calls("ping") > 5 })
+		eventually(t, "echoes", func() bool { return e.calls("publish") > 1 })
 		l.hears(b)
 		if n := l.lost.Load(); n != 1 {
 			t.Errorf("RESP%d: lost %d times", protocol, n)
@@ -224,7 +231,7 @@ func TestBusBusy(t *testing.T) {
 	busy := make(chan struct{})
 	l.block.Store(&busy)
 	l.hears(b)
-	time.Sleep(500 * time.Millisecond) // ten of its seconds
+	time.Sleep(10 * quickTick)
 	l.block.Store(nil)
 	close(busy)
 	l.hears(b)
@@ -280,24 +287,61 @@ func TestBusLater(t *testing.T) {
 	l.hears(b)
 }
 
-// TestBusRingDown: all shards are away, and come again.
-func TestBusRingDown(t *testing.T) {
+// TestBusDeaf: a name leads to another Redis now, and the one before lives on, with
+// nobody who talks.
+func TestBusDeaf(t *testing.T) {
+	t.Parallel()
+	former, next := startRedis(t), startRedis(t)
+	var addr atomic.Value
+	addr.Store(former.addr)
+	b := busOf(t, &redis.UniversalOptions{Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, addr.Load().(string))
+	}})
+	b.tick = quickTick
+	l := listen(t, b)
+	l.hears(b)
+	addr.Store(next.addr)
+	former.do("client", "kill", "type", "normal") // and so the pool goes over
+	l.awaitLost(2)
+	l.hears(b)
+	if n := next.do("pubsub", "numsub", "bus").([]any)[1]; n != int64(1) {
+		t.Errorf("%v listen to the new one", n)
+	}
+}
+
+// TestBusRing: shards go away and come again, and so the channel moves from one to
+// the other and back.
+func TestBusRing(t *testing.T) {
 	t.Parallel()
 	x, y := startRedis(t), startRedis(t)
 	ring := ringOf(t, x, y)
 	b := seawall.Must(NewBus(BusConfig{Client: ring, Channel: "bus"}))
+	b.tick = quickTick
 	l := listen(t, b)
 	l.hears(b)
-	x.kill()
-	y.kill()
+	has, other := x, y
+	if x.do("pubsub", "numsub", "bus").([]any)[1] == int64(0) {
+		has, other = y, x
+	}
+	has.kill()
+	eventually(t, "the ring to notice", func() bool { return ring.Len() == 1 })
+	l.awaitLost(2)
+	l.hears(b)
+	has.start()
+	eventually(t, "the ring to notice", func() bool { return ring.Len() == 2 })
+	l.awaitLost(3)
+	l.hears(b)
+	has.kill()
+	other.kill()
 	eventually(t, "the ring to notice", func() bool { return ring.Len() == 0 })
 	if err := b.Publish(t.Context(), []byte("x")); err == nil {
 		t.Error("published to nobody")
 	}
-	x.start()
-	y.start()
-	l.awaitLost(2)
-	eventually(t, "the ring to notice", func() bool { return ring.Len() == 2 })
+	was := l.lost.Load()
+	other.start()
+	l.awaitLost(was + 1)
+	l.hears(b)
 }
 
 // TestBusPauses: as long as there is no Redis, it tries again once in two seconds,

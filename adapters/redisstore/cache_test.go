@@ -32,7 +32,7 @@ func conforms(t *testing.T, newClient func(t *testing.T) redis.UniversalClient) 
 	})
 }
 
-func TestCacheAlone(t *testing.T) {
+func TestCacheAlone(t *testing.T) { //nolint:tparallel // its parts come one after another
 	t.Parallel()
 	e := startRedis(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient {
@@ -40,7 +40,7 @@ func TestCacheAlone(t *testing.T) {
 	})
 }
 
-func TestCacheRESP2(t *testing.T) {
+func TestCacheRESP2(t *testing.T) { //nolint:tparallel // its parts come one after another
 	t.Parallel()
 	e := startRedis(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient {
@@ -49,7 +49,7 @@ func TestCacheRESP2(t *testing.T) {
 }
 
 // TestCacheCluster has three nodes.
-func TestCacheCluster(t *testing.T) {
+func TestCacheCluster(t *testing.T) { //nolint:tparallel // its parts come one after another
 	t.Parallel()
 	nodes := startCluster(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient { return clusterClient(t, nodes) })
@@ -71,7 +71,7 @@ func TestCacheCluster(t *testing.T) {
 	})
 }
 
-func TestCacheRing(t *testing.T) {
+func TestCacheRing(t *testing.T) { //nolint:tparallel // its parts come one after another
 	t.Parallel()
 	a, b := startRedis(t), startRedis(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient { return ringOf(t, a, b) })
@@ -87,7 +87,7 @@ func ringOf(t *testing.T, a, b *engine) *redis.Ring {
 	ring := redis.NewRing(&redis.RingOptions{
 		Addrs:                 map[string]string{"a": a.addr, "b": b.addr},
 		ContextTimeoutEnabled: true, HeartbeatFrequency: 50 * time.Millisecond, MaxRetries: -1, DialerRetries: 1,
-		ReadTimeout: 20 * time.Second, WriteTimeout: 20 * time.Second,
+		DialTimeout: 20 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 20 * time.Second,
 	})
 	t.Cleanup(func() { ring.Close() })
 	return ring

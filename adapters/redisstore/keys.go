@@ -17,8 +17,8 @@ const maxKey = 512
 // otherwise the whole key.
 //
 //	of the cache     value            lease
-//	a                a                {a}:lease
-//	a:{b}:c          a:{b}:c          {b}:lease:a:{b}:c
+//	a                the same         {a}:lease
+//	a:{b}:c          the same         {b}:lease:a:{b}:c
 //	all others       {hash}:hash      {hash}:hash:lease
 //
 // The others are those that are empty or long, begin with "{", or have a brace
@@ -50,11 +50,11 @@ func tagOf(key string) (tag string, ok bool) {
 	if key == "" || len(key) > maxKey || key[0] == '{' {
 		return "", false
 	}
-	open := strings.IndexByte(key, '{')
-	if open < 0 {
+	_, rest, open := strings.Cut(key, "{")
+	if !open {
 		return key, strings.IndexByte(key, '}') < 0
 	}
-	tag, _, closed := strings.Cut(key[open+1:], "}")
+	tag, _, closed := strings.Cut(rest, "}")
 	return tag, closed && tag != ""
 }
 

@@ -30,7 +30,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	for _, key := range keys[:1000] {
-		keys = append(keys, leaseKey(key), hashed(key), "x"+leaseKey(key), leaseKey(key)+":lease", strings.Trim(hashed(key), "{}:hash"))
+		keys = append(keys, leaseKey(key), hashed(key), "x"+leaseKey(key), leaseKey(key)+":lease", hashed(key)[1:65])
 	}
 	long := strings.Repeat("l", maxKey)
 	keys = append(keys, long, long+"l", "a{"+long+"}", "{a}"+long)
