@@ -1,6 +1,7 @@
 package memcachestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -63,8 +64,13 @@ func (s *Store) Get(ctx context.Context, keys []string, values [][]byte) (now ti
 	names := namesOf(keys)
 	found, err := s.read(ctx, names)
 	for i, name := range names {
-		if it := found[name]; it != nil && it.Flags != promised {
-			values[i] = it.Value
+		it := found[name]
+		switch {
+		case it == nil || it.Flags == promised:
+		case it.Key == "": // a key named twice: each value is the caller's own
+			values[i] = bytes.Clone(it.Value)
+		default:
+			values[i], it.Key = it.Value, ""
 		}
 	}
 	return time.Time{}, err
