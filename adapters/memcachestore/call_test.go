@@ -3,6 +3,7 @@ package memcachestore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -51,17 +52,14 @@ func (s *slow) Delete(string) error {
 	return s.work()
 }
 
-var (
-	hundred = make([]string, 100)
-	items   = make([]cache.Item, 100)
-)
-
-func init() {
-	for i := range hundred {
-		hundred[i] = "k" + string(rune('0'+i))
-		items[i] = cache.Item{Key: hundred[i], Value: []byte("v"), TTL: time.Hour}
+// hundred keys, and items for them.
+var hundred, items = func() (keys []string, items []cache.Item) {
+	for i := range 100 {
+		keys = append(keys, fmt.Sprint("k", i))
+		items = append(items, cache.Item{Key: keys[i], Value: []byte("v"), TTL: time.Hour})
 	}
-}
+	return keys, items
+}()
 
 // methods are all of them, with a hundred keys.
 func methods(s *Store) map[string]func(ctx context.Context) error {
@@ -221,5 +219,5 @@ func (r *reads) Add(it *memcache.Item) error { return r.Set(it) }
 func (r *reads) GetMulti(keys []string) (map[string]*memcache.Item, error) {
 	r.work()
 	_ = keys[0] + keys[1]
-	return nil, nil
+	return map[string]*memcache.Item{}, nil
 }

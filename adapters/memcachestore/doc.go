@@ -27,7 +27,7 @@
 //
 // An item may have 1 MiB with its key and some 50 bytes more, unless memcached runs
 // with another -I. More is an error that says so; a Set of it takes away the former
-// value. Run with -C, memcached knows no leases, and Lease says that.
+// value. A memcached that runs with -C has no leases: Lease, or Fill, says so.
 //
 // # Settings of the client
 //

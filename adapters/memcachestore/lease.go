@@ -51,7 +51,7 @@ const promised = 1
 // expired is the Expiration of an item that shall be gone at once.
 const expired = -1
 
-var errNoCAS = errors.New("memcached runs with -C, without cas: there are no leases")
+var errNoCAS = errors.New("memcached runs with -C, without cas: it has no leases")
 
 // holds says whether V, or L, is the token's.
 func holds(v, l *memcache.Item, token string) bool {

@@ -56,7 +56,7 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) fault(format string, args ...any) {
+func (w *world) faultf(format string, args ...any) {
 	w.faults = append(w.faults, fmt.Sprintf(format, args...))
 }
 
@@ -77,11 +77,11 @@ func (w *world) put(who string, it memcache.Item, filled bool) {
 	if value {
 		it.Flags = 2 * uint32(it.Value[0]-'0') // drawn at random otherwise
 		if filled && !w.fresh[who] {
-			w.fault("%s stored %s, read before a write that has been done since", who, it.Value)
+			w.faultf("%s stored %s, read before a write that has been done since", who, it.Value)
 		}
 	}
 	if v, ok := w.servers[0].items["k"]; ok && was && s == &w.servers[1] && it.Expiration != expired && bytes.HasPrefix(old.Value, leaseOn(&v, "")) {
-		w.fault("%s took a lease that %s has", who, old.Value)
+		w.faultf("%s took a lease that %s has", who, old.Value)
 	}
 	if it.Expiration == expired {
 		delete(s.items, it.Key)
@@ -316,11 +316,11 @@ func (sc scenario) run(t *testing.T, told []int, known map[string]bool) (w *worl
 		if len(path) < len(told) {
 			pick = told[len(path)]
 		} else {
-			if state := w.state(); known[state] {
+			state := w.state()
+			if known[state] {
 				break
-			} else {
-				known[state] = true
 			}
+			known[state] = true
 			options = append(options, len(all))
 		}
 		s := all[pick]
@@ -358,7 +358,7 @@ func (sc scenario) explore(t *testing.T) (runs, most int, faults []string) {
 				sc.atEnd(w)
 			}
 			if len(w.faults) > 0 {
-				faults = append(w.faults, fmt.Sprint(w.seen))
+				faults = slices.Concat(w.faults, []string{fmt.Sprint(w.seen)})
 				return
 			}
 			for i, n := range options {
@@ -375,20 +375,20 @@ func (sc scenario) explore(t *testing.T) (runs, most int, faults []string) {
 func (sc scenario) atEnd(w *world) {
 	v, ok := w.servers[0].items["k"]
 	if ok && v.Flags != promised && string(v.Value) != fmt.Sprint(w.truth) && (w.wins > 0 && sc.drops+sc.anew == 0 && !sc.release || w.truth == 2) {
-		w.fault("at the end it is %s and should be %d", v.Value, w.truth)
+		w.faultf("at the end it is %s and should be %d", v.Value, w.truth)
 	}
 	if sc.drops+sc.anew == 0 && w.wins == 0 {
-		w.fault("nobody won")
+		w.faultf("nobody won")
 	}
 	l, leased := w.servers[1].items["~lk"]
 	if sc.drops > 0 {
 		return
 	}
 	if ok && v.Flags == promised {
-		w.fault("the promise of %s stays", v.Value)
+		w.faultf("the promise of %s stays", v.Value)
 	}
 	if ok && leased && v.Flags != promised && bytes.HasPrefix(l.Value, leaseOn(&v, "")) {
-		w.fault("the lease of %s stays", l.Value)
+		w.faultf("the lease of %s stays", l.Value)
 	}
 }
 

@@ -64,16 +64,21 @@ func (s *Store) Get(ctx context.Context, keys []string, values [][]byte) (now ti
 	names := namesOf(keys)
 	found, err := s.read(ctx, names)
 	for i, name := range names {
-		it := found[name]
-		switch {
-		case it == nil || it.Flags == promised:
-		case it.Key == "": // a key named twice: each value is the caller's own
-			values[i] = bytes.Clone(it.Value)
-		default:
-			values[i], it.Key = it.Value, ""
+		if it := found[name]; it != nil && it.Flags != promised {
+			values[i] = taken(it) //nolint:gosec // values has the length of keys
 		}
 	}
 	return time.Time{}, err
+}
+
+// taken is the value of an item, for one caller: of a key that is named twice each
+// value is its own.
+func taken(it *memcache.Item) []byte {
+	if it.Key == "" {
+		return bytes.Clone(it.Value)
+	}
+	it.Key = ""
+	return it.Value
 }
 
 // Set writes all items, each in a round trip of its own. Of two with the same key

@@ -26,7 +26,7 @@ func TestConfig(t *testing.T) {
 // oddKeys are not all such as memcached takes.
 func oddKeys() []string {
 	odd := []string{
-		"", " ", "a b", "a\nb", "a\r\nset k 0 0 1\r\n1", "a\tb", "\x00", "a\x7fb", "\xff\xfe", "größe/日本語", "{a}b", "}{", "%20",
+		"", " ", "a b", "a\nb", "a\r\nset k 0 0 1\r\n1", "a\tb", "\x00", "a\x7fb", "\xff\xfe", "größe/\u65e5\u672c\u8a9e", "{a}b", "}{", "%20",
 		"~", "~v", "~lk", "~v47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", "k", "~l~vk", strings.Repeat("s", 249), strings.Repeat("s", 250),
 	}
 	for _, n := range []int{239, 240, 241, 250, 251, 10 << 10} {
@@ -219,7 +219,7 @@ func TestWithoutCAS(t *testing.T) {
 	s := storeOf(t, startMemcached(t, "-C"))
 	set(t, s, "k", "1")
 	won := make([]bool, 1)
-	const want = "seawall/memcachestore: memcached runs with -C, without cas: there are no leases"
+	const want = "seawall/memcachestore: memcached runs with -C, without cas: it has no leases"
 	if err := s.Lease(t.Context(), []string{"k"}, "a", time.Minute, won); err == nil || err.Error() != want || won[0] {
 		t.Error(won, err)
 	}

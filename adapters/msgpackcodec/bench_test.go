@@ -57,3 +57,18 @@ func (bare) Decode(data []byte) (p product, err error) {
 	err = d.Decode(&p)
 	return p, err
 }
+
+// BenchmarkCheck is what Decode does before it decodes.
+func BenchmarkCheck(b *testing.B) {
+	data, err := New[product]().Append(nil, shirt())
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := new(reader)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := r.check(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

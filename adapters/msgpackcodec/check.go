@@ -19,7 +19,8 @@ var (
 // check is an error unless data is one value of MessagePack. Every element that is
 // announced takes a byte, so all together are no more than data has.
 func (r *reader) check(data []byte) error {
-	open := append(r.open[:0], 1) // how many values are missing, at each level
+	open := r.open[:0] // how many values are missing, at each level
+	open = append(open, 1)
 	defer func() { r.open = open }()
 	rest := data
 	for len(open) > 0 {

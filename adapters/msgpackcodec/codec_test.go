@@ -17,21 +17,21 @@ import (
 )
 
 type product struct {
-	ID          int64             `json:"id" msgpack:"id"`
-	Name        string            `json:"name" msgpack:"name"`
-	Description string            `json:"description" msgpack:"description"`
-	Price       float64           `json:"price" msgpack:"price"`
-	Stock       int               `json:"stock" msgpack:"stock"`
-	Tags        []string          `json:"tags" msgpack:"tags"`
-	Attributes  map[string]string `json:"attributes" msgpack:"attributes"`
-	Images      []image           `json:"images" msgpack:"images"`
-	Updated     time.Time         `json:"updated" msgpack:"updated"`
+	ID          int64             `json:"id"               msgpack:"id"`
+	Name        string            `json:"name"             msgpack:"name"`
+	Description string            `json:"description"      msgpack:"description"`
+	Price       float64           `json:"price"            msgpack:"price"`
+	Stock       int               `json:"stock"            msgpack:"stock"`
+	Tags        []string          `json:"tags"             msgpack:"tags"`
+	Attributes  map[string]string `json:"attributes"       msgpack:"attributes"`
+	Images      []image           `json:"images"           msgpack:"images"`
+	Updated     time.Time         `json:"updated"          msgpack:"updated"`
 	Parent      *product          `json:"parent,omitempty" msgpack:"parent,omitempty"`
 }
 
 type image struct {
-	URL    string `json:"url" msgpack:"url"`
-	Width  int    `json:"width" msgpack:"width"`
+	URL    string `json:"url"    msgpack:"url"`
+	Width  int    `json:"width"  msgpack:"width"`
 	Height int    `json:"height" msgpack:"height"`
 }
 

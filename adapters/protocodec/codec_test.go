@@ -88,7 +88,7 @@ func TestRoundTrip(t *testing.T) {
 func TestDecodeMakes(t *testing.T) {
 	c := New[*wrapperspb.StringValue]()
 	a, err := c.Decode(nil)
-	if err != nil || a == nil || a.Value != "" {
+	if err != nil || a == nil || a.GetValue() != "" {
 		t.Fatal(a, err)
 	}
 	b, _ := c.Decode(nil)
@@ -155,7 +155,7 @@ func TestConcurrent(t *testing.T) {
 			for n := range 500 {
 				want := strings.Repeat(string(rune('a'+i)), n)
 				data, err := c.Append(nil, wrapperspb.String(want))
-				if got, err2 := c.Decode(data); err != nil || err2 != nil || got.Value != want {
+				if got, err2 := c.Decode(data); err != nil || err2 != nil || got.GetValue() != want {
 					t.Errorf("%v, %v", err, err2)
 				}
 			}
