@@ -393,6 +393,9 @@ func (sc scenario) atEnd(w *world) {
 }
 
 func TestModel(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one step runs at a time, and the race detector makes each ten times as long")
+	}
 	for name, sc := range map[string]scenario{
 		"missing":               {loaders: 3},
 		"missing, deleted":      {loaders: 2, remove: true},
