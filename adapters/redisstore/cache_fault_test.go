@@ -230,6 +230,9 @@ func TestCacheDemoted(t *testing.T) {
 			e.do("set", leaseKey("a"), "t")
 			e.do("set", leaseKey("b"), "t")
 		}
+		if n := c.PoolStats().IdleConns; n < 6 {
+			t.Fatalf("%d connections", n)
+		}
 		former.do("replicaof", "127.0.0.1", "1")
 		addr.Store(next.addr)
 		command := map[string]string{"Lease": "set", "Set": "set", "Delete": "unlink", "Publish": "publish", "Fill": "eval", "Release": "eval"}[name]

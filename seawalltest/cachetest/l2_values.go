@@ -65,10 +65,18 @@ func checkNoKeys(ctx context.Context, s *subject) error {
 
 // checkEmptyValue: no bytes are a value.
 func checkEmptyValue(ctx context.Context, s *subject) error {
-	return first(
+	if err := first(
 		s.put(ctx, "a", ""), s.holds(ctx, "a", ""),
 		s.Set(ctx, []cache.Item{{Key: s.key("b"), TTL: time.Hour}}), s.holds(ctx, "b", ""),
-	)
+	); err != nil {
+		return err
+	}
+	values := make([][]byte, 3)
+	_, err := s.Get(ctx, s.keys("a", "none", "b"), values)
+	if err == nil && (values[0] == nil || values[1] != nil || values[2] == nil) {
+		err = fmt.Errorf("together they are %#v", values)
+	}
+	return err
 }
 
 func checkAnyByte(ctx context.Context, s *subject) error {
