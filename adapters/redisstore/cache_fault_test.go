@@ -233,7 +233,7 @@ func TestCacheDemoted(t *testing.T) {
 		if n := c.PoolStats().IdleConns; n < 6 {
 			t.Fatalf("%d connections", n)
 		}
-		former.do("replicaof", "127.0.0.1", "1")
+		former.do("replicaof", "127.0.0.1", next.port())
 		addr.Store(next.addr)
 		command := map[string]string{"Lease": "set", "Set": "set", "Delete": "unlink", "Publish": "publish", "Fill": "eval", "Release": "eval"}[name]
 		before := next.calls(command)
