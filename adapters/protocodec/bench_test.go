@@ -15,7 +15,7 @@ import (
 
 // BenchmarkCodec reads and writes messages, with JSON of the same beside them. There
 // is no generated product here: a message with fields of its own, strings and lists
-// of others, and 400 bytes, is the description of a .proto file. A product as a
+// of others is the description of a .proto file. A product as a
 // Struct is a tree of maps, which is the worst that can be asked of protobuf.
 func BenchmarkCodec(b *testing.B) {
 	file := protodesc.ToFileDescriptorProto(timestamppb.File_google_protobuf_timestamp_proto)
