@@ -86,11 +86,38 @@ func (c *Cache[K, V]) join(b *batch[K, V], key K, old *Entry[V]) *flight[K, V] {
 	defer mu.Unlock()
 	f := m[key]
 	if f == nil {
+		if f = c.landedBefore(key, old); f != nil {
+			return f
+		}
 		f = c.newFlight(m, b, key, old)
 	}
 	f.waiters++
 	return f
 }
+
+// landedBefore returns a flight that has ended, if one has since the caller looked
+// at L1. The caller holds the lock of the key.
+func (c *Cache[K, V]) landedBefore(key K, old *Entry[V]) *flight[K, V] {
+	f := &flight[K, V]{key: key, epoch: c.epoch.Load(), over: true}
+	e, ok := c.l1.Get(key)
+	switch {
+	case ok && e != old && e.plain(c.clock.Exact(), f.epoch):
+		f.entry = e
+	case !ok && c.negatives.has(c, key):
+		f.err = ErrNotFound
+	default:
+		return nil
+	}
+	f.done = ended
+	return f
+}
+
+// ended is the end of all flights that never were under way.
+var ended = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 func (c *Cache[K, V]) newFlight(m map[K]*flight[K, V], b *batch[K, V], key K, old *Entry[V]) *flight[K, V] {
 	f := &flight[K, V]{key: key, old: old, epoch: c.epoch.Load(), began: c.clock.Exact(), done: make(chan struct{}), batch: b}
