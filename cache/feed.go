@@ -34,13 +34,13 @@ type order[K comparable, V any] struct {
 
 func (f *feed[K, V]) offer(c *cell[K, V]) {
 	f.queue = append(f.queue, order[K, V]{c: c})
-	f.bytes += c.cost + mainBytes
+	f.bytes += c.cost() + mainBytes
 }
 
 // hasRoom reports that ristretto would take the cell without refusing or evicting
 // anything.
 func (f *feed[K, V]) hasRoom(c *cell[K, V]) bool {
-	return f.settled+f.bytes+c.cost+mainBytes <= f.mainRoom
+	return f.settled+f.bytes+c.cost()+mainBytes <= f.mainRoom
 }
 
 func (f *feed[K, V]) withdraw(c *cell[K, V]) {
@@ -79,7 +79,7 @@ func (l *ristrettoL1[K, V]) flush() {
 		c := batch[i].c
 		if batch[i].withdraw {
 			l.main.Del(c.hash)
-		} else if !l.main.Set(c.hash, c, c.cost+mainBytes) {
+		} else if !l.main.Set(c.hash, c, c.cost()+mainBytes) {
 			c.refused = true
 		}
 	}
@@ -124,7 +124,7 @@ func (l *ristrettoL1[K, V]) settle(batch []order[K, V]) {
 			l.window.push(c)
 		default:
 			c.place = inMain
-			l.feed.settled += c.cost + mainBytes
+			l.feed.settled += c.cost() + mainBytes
 		}
 	}
 	gone := l.shrink()
@@ -153,7 +153,7 @@ func (l *ristrettoL1[K, V]) evicted(c *cell[K, V]) {
 		l.window.Unlock()
 		return
 	case inMain:
-		l.feed.settled -= c.cost + mainBytes
+		l.feed.settled -= c.cost() + mainBytes
 	case inWindow, leaving:
 	}
 	c.place = nowhere
@@ -188,7 +188,7 @@ func (l *ristrettoL1[K, V]) empty(index func() map[K]*cell[K, V]) {
 	for _, o := range f.queue {
 		if !o.withdraw && o.c.place == leaving {
 			rest = append(rest, o)
-			f.bytes += o.c.cost + mainBytes
+			f.bytes += o.c.cost() + mainBytes
 		}
 	}
 	clear(f.queue[len(rest):])

@@ -34,7 +34,7 @@ func TestRistretto(t *testing.T) {
 // TestRistrettoReadsItsWrites: whatever the pressure, what has been Set is there.
 func TestRistrettoReadsItsWrites(t *testing.T) {
 	const goroutines, sets = 8, 20_000
-	const fit = (8 << 20) / 4000 // a new entry stands before at least half of the window
+	const fit = 1000 // a quarter of the window
 	l1, err := cache.Ristretto[int, int](cache.RistrettoConfig{MaxBytes: 8 << 20})
 	if err != nil {
 		t.Fatal(err)

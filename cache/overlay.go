@@ -12,12 +12,18 @@ type cell[K comparable, V any] struct {
 	key        K
 	entry      *Entry[V]
 	hash       uint64
-	cost       int64 // with overhead
 	prev, next *cell[K, V]
+	units      uint32 // of costUnit, with overhead
+	born       uint32 // by the window's clock
 	use        atomic.Uint32
 	place      place // under the window's lock
 	refused    bool  // not in ristretto, though it was offered
 }
+
+// costUnit is in what cells count, to be small themselves.
+const costUnit = 16
+
+func (c *cell[K, V]) cost() int64 { return int64(c.units) * costUnit }
 
 // The parts of cell.use.
 const (
@@ -39,11 +45,26 @@ const (
 
 // window is a queue of cells in the order in which they came. Those that were
 // used again get another chance when their turn has come, so that it works as
-// an LRU does, and a hit changes no order.
+// an LRU does, and a hit changes no order. When much of it was used again, their
+// turns come quickly, so that an entry is safe until others of a quarter of the
+// room have come after it.
 type window[K comparable, V any] struct {
 	sync.Mutex
 	root       cell[K, V] // next is the newest, prev the oldest
 	used, room int64
+	came       int64 // bytes so far
+}
+
+// grace is the part of the room in 1/1024, the unit of the window's clock.
+const grace = 256
+
+func (w *window[K, V]) clock() uint32 { return uint32(w.came / (w.room / 1024)) }
+
+// add pushes a new cell.
+func (w *window[K, V]) add(c *cell[K, V]) {
+	w.came += c.cost()
+	c.born = w.clock()
+	w.push(c)
 }
 
 func (w *window[K, V]) init(room int64) {
@@ -54,13 +75,13 @@ func (w *window[K, V]) push(c *cell[K, V]) {
 	c.place = inWindow
 	c.prev, c.next = &w.root, w.root.next
 	c.prev.next, c.next.prev = c, c
-	w.used += c.cost
+	w.used += c.cost()
 }
 
 func (w *window[K, V]) remove(c *cell[K, V]) {
 	c.prev.next, c.next.prev = c.next, c.prev
 	c.prev, c.next = nil, nil
-	w.used -= c.cost
+	w.used -= c.cost()
 }
 
 // shrink makes room in the window, which is locked. What was used again is
@@ -68,9 +89,14 @@ func (w *window[K, V]) remove(c *cell[K, V]) {
 func (l *ristrettoL1[K, V]) shrink() *cell[K, V] {
 	var gone *cell[K, V]
 	w := &l.window
+	now := w.clock()
 	for w.used > w.room {
 		c := w.root.prev
 		w.remove(c)
+		if now-c.born < grace {
+			w.push(c)
+			continue
+		}
 		if c.use.Load()&useAgain != 0 || l.feed.hasRoom(c) {
 			c.place = leaving
 			l.feed.offer(c)
@@ -104,7 +130,7 @@ func (l *ristrettoL1[K, V]) drop(c *cell[K, V]) {
 	case inWindow:
 		l.window.remove(c)
 	case inMain:
-		l.feed.settled -= c.cost + mainBytes
+		l.feed.settled -= c.cost() + mainBytes
 		l.feed.withdraw(c)
 	case leaving, nowhere:
 	}
@@ -113,13 +139,13 @@ func (l *ristrettoL1[K, V]) drop(c *cell[K, V]) {
 }
 
 // cellBytes is what an entry takes beside its cost: the cell, and a slot of the
-// index, which is two thirds full on average.
+// index, which is half full where much comes and goes.
 func cellBytes[K comparable, V any]() int64 {
 	var key K
 	slot := int64(unsafe.Sizeof(key)+unsafe.Sizeof(uintptr(0))) + 1
-	return sizeClass(int64(unsafe.Sizeof(cell[K, V]{}))) + slot*3/2
+	return sizeClass(int64(unsafe.Sizeof(cell[K, V]{}))) + slot*2
 }
 
 // mainBytes is what an entry takes in ristretto: a slot of 56 bytes in its store
 // and one of 16 in its policy.
-const mainBytes = (56+1)*3/2 + (16+1)*3/2
+const mainBytes = (56+1)*2 + (16+1)*2

@@ -74,7 +74,7 @@ func Ristretto[K comparable, V any](config RistrettoConfig) (L1[K, V], error) {
 	l := &ristrettoL1[K, V]{
 		seed:       maphash.MakeSeed(),
 		maxBytes:   config.MaxBytes,
-		maxEntry:   room / 16,
+		maxEntry:   min(room/16, math.MaxUint32*costUnit),
 		overhead:   cellBytes[K, V](),
 		epochAfter: max(16, counters/16),
 	}
@@ -196,7 +196,7 @@ func (l *ristrettoL1[K, V]) Set(key K, e *Entry[V], cost int64) {
 		return
 	}
 	hash := maphash.Comparable(l.seed, key)
-	c := &cell[K, V]{key: key, entry: e, hash: hash, cost: max(1, cost) + l.overhead}
+	c := &cell[K, V]{key: key, entry: e, hash: hash, units: uint32((max(1, cost) + l.overhead + costUnit - 1) / costUnit)}
 	s := l.shard(hash)
 	s.Lock()
 	if s.cells == nil {
@@ -209,7 +209,7 @@ func (l *ristrettoL1[K, V]) Set(key K, e *Entry[V], cost int64) {
 	if old != nil {
 		l.drop(old)
 	}
-	l.window.push(c)
+	l.window.add(c)
 	gone := l.shrink()
 	due := l.feed.due()
 	l.window.Unlock()

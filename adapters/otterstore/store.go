@@ -22,7 +22,7 @@ type Config struct {
 
 // nodeBytes is what otter takes for an entry beside two words and the key: a node
 // of its lists and a slot of its table, measured.
-const nodeBytes = 96
+const nodeBytes = 72
 
 // New returns an engine for a Cache. It takes about 120 bytes an entry, and
 // starts a goroutine now and then that puts its lists in order and ends. Close
