@@ -48,5 +48,5 @@ func (l *lruL1[K, V]) Close()       { l.closed.Store(true); l.c.Purge() }
 // isItself is false for a key with a NaN in it: a map takes it in each time anew,
 // and never finds or deletes it.
 func isItself[K comparable](key K) bool {
-	return key == key //nolint:gocritic,staticcheck,revive // see above
+	return key == key //nolint:gocritic // see above
 }

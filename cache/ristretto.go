@@ -34,7 +34,7 @@ const (
 
 	// windowPercent is the part of the room that goes by recency. Less of it is
 	// better where popularity stays as it is, more of it where it moves; see the
-	// table of test/cache. With this much no trace there is more than 2 points
+	// table of adapters/otterstore. With this much no trace there is more than 2 points
 	// below a plain LRU.
 	windowPercent = 80
 

@@ -153,8 +153,8 @@ func isFlat(t reflect.Type) bool {
 	case reflect.Array:
 		return t.Len() == 0 || isFlat(t.Elem())
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if !isFlat(t.Field(i).Type) {
+		for field := range t.Fields() {
+			if !isFlat(field.Type) {
 				return false
 			}
 		}

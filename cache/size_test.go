@@ -31,7 +31,7 @@ type tree struct {
 }
 
 type service struct {
-	mu   sync.Mutex
+	_    sync.Mutex
 	rows map[string]int
 }
 
@@ -171,12 +171,12 @@ func TestSizerAgainstHeap(t *testing.T) {
 }
 
 // heapCase boxes values behind pointers, and counts those blocks, too.
-func heapCase[T any](make func(i int) T) (c struct {
+func heapCase[T any](value func(i int) T) (c struct {
 	make func(i int) any
 	size func(any) int64
 }) {
 	size := sizer[*T]()
-	c.make = func(i int) any { v := make(i); return &v }
+	c.make = func(i int) any { v := value(i); return &v }
 	c.size = func(v any) int64 { p := v.(*T); return size(&p) }
 	return c
 }

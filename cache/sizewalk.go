@@ -57,8 +57,8 @@ func (w *sizeWalk) held(v reflect.Value, depth int) int64 {
 		return w.list(v, depth)
 	case reflect.Struct:
 		sum := int64(0)
-		for i := range v.NumField() {
-			sum += w.held(v.Field(i), depth+1)
+		for _, field := range v.Fields() {
+			sum += w.held(field, depth+1)
 		}
 		return sum
 	case reflect.Pointer:
@@ -140,8 +140,8 @@ func isMachinery(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
 	}
-	for i := range t.NumField() {
-		f := t.Field(i).Type
+	for field := range t.Fields() {
+		f := field.Type
 		switch {
 		case f.Kind() == reflect.Chan, f.Kind() == reflect.Func:
 			return true

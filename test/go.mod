@@ -6,9 +6,7 @@ require (
 	github.com/dgraph-io/ristretto/v2 v2.4.2
 	github.com/dunglas/httpsfv v1.1.2
 	github.com/hashicorp/golang-lru/v2 v2.0.7
-	github.com/maypok86/otter/v2 v2.4.0
 	github.com/seawall-go/seawall v0.1.0
-	github.com/seawall-go/seawall/adapters/otterstore v0.1.0
 	github.com/sony/gobreaker/v2 v2.4.0
 	golang.org/x/time v0.16.0
 )
@@ -19,7 +17,4 @@ require (
 	golang.org/x/sys v0.36.0 // indirect
 )
 
-replace (
-	github.com/seawall-go/seawall => ../
-	github.com/seawall-go/seawall/adapters/otterstore => ../adapters/otterstore
-)
+replace github.com/seawall-go/seawall => ../

@@ -1,6 +1,7 @@
 package otterstore
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync/atomic"
@@ -37,7 +38,7 @@ func New[K comparable, V any](config Config) (cache.L1[K, V], error) {
 		return nil, fmt.Errorf("seawall/otterstore: MaxEntries and MaxBytes exclude each other (got %d and %d)",
 			config.MaxEntries, config.MaxBytes)
 	case config.MaxEntries == 0 && config.MaxBytes == 0:
-		return nil, fmt.Errorf("seawall/otterstore: MaxEntries or MaxBytes is required")
+		return nil, errors.New("seawall/otterstore: MaxEntries or MaxBytes is required")
 	}
 	var key K
 	overhead := int64(unsafe.Sizeof(key)) + nodeBytes
@@ -85,7 +86,7 @@ func (s *store[K, V]) Get(key K) (*cache.Entry[V], bool) {
 }
 
 func (s *store[K, V]) Set(key K, e *cache.Entry[V], cost int64) {
-	if key != key { //nolint:gocritic,staticcheck,revive // a key with a NaN in it is never found again
+	if key != key { //nolint:gocritic // a key with a NaN in it is never found again
 		return
 	}
 	weight := max(1, cost) + s.overhead

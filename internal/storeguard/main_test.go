@@ -1,4 +1,4 @@
-package storeguard
+package storeguard_test
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package cachetest
+package otterstore_test
 
 import (
 	"math"

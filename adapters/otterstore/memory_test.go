@@ -1,8 +1,9 @@
-package cachetest
+package otterstore_test
 
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -73,3 +74,6 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// long says whether there is time.
+func long() bool { return os.Getenv("SEAWALL_LONG") != "" }

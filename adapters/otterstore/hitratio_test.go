@@ -1,4 +1,4 @@
-package cachetest
+package otterstore_test
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 // contender is a cache with room for so many entries.
 type contender struct {
 	name string
-	make func(entries int) (get func(uint64) bool, set func(uint64), end func())
+	open func(entries int) (get func(uint64) bool, set func(uint64), end func())
 }
 
 // entryBytes makes what an engine needs for itself small beside an entry.
@@ -25,9 +25,9 @@ const entryBytes = 1 << 20
 
 type entry = cache.Entry[int]
 
-func ofL1(make func(entries int) (cache.L1[uint64, int], error)) func(int) (func(uint64) bool, func(uint64), func()) {
+func ofL1(open func(entries int) (cache.L1[uint64, int], error)) func(int) (func(uint64) bool, func(uint64), func()) {
 	return func(entries int) (func(uint64) bool, func(uint64), func()) {
-		l1 := seawall.Must(make(entries))
+		l1 := seawall.Must(open(entries))
 		e := new(entry)
 		return func(key uint64) bool { _, ok := l1.Get(key); return ok },
 			func(key uint64) { l1.Set(key, e, entryBytes) },
@@ -101,7 +101,7 @@ func TestHitRatio(t *testing.T) {
 }
 
 func hitRatio(c contender, size int, keys []uint64) float64 {
-	get, set, end := c.make(size)
+	get, set, end := c.open(size)
 	defer end()
 	hits := 0
 	for _, key := range keys {
