@@ -1,17 +1,17 @@
-package seawalltest_test
+package cachetest_test
 
 import (
 	"testing"
 
 	"github.com/seawall-go/seawall"
 	"github.com/seawall-go/seawall/cache"
-	"github.com/seawall-go/seawall/seawalltest"
+	"github.com/seawall-go/seawall/seawalltest/cachetest"
 )
 
 // In a test of an engine of your own.
 func ExampleL1() {
 	test := func(t *testing.T) {
-		seawalltest.L1(t, func(_ *testing.T, entries int) cache.L1[string, int] {
+		cachetest.L1(t, func(_ *testing.T, entries int) cache.L1[string, int] {
 			return seawall.Must(cache.LRU[string, int](entries))
 		})
 	}
