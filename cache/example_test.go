@@ -111,7 +111,7 @@ func ExampleCache_GetMany() {
 		}
 		return nil
 	}
-	products := seawall.Must(cache.New(cache.Config[int, product]{Load: slowly, LoadMany: load}))
+	products := seawall.Must(cache.New(cache.Config[int, product]{LoadMany: load}))
 	defer products.Close(context.Background())
 
 	products.GetMany(context.Background(), []int{1, 2, 3})

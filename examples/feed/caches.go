@@ -19,18 +19,8 @@ type caches struct {
 func (c config) caches(s *store, observer seawall.Observer) (*caches, error) {
 	posts, err := cache.New(cache.Config[int64, Post]{
 		Name: "posts",
-		Load: func(ctx context.Context, id int64, m *cache.Meta) (Post, error) {
-			found, err := s.read(ctx, id)
-			if err == nil && len(found) == 0 {
-				err = cache.ErrNotFound // remembered for a few seconds, too
-			}
-			if err != nil {
-				return Post{}, err
-			}
-			m.Tags = byAuthor(found[0].Author)
-			return found[0], nil
-		},
-		// A feed of twenty posts costs one query, and not twenty.
+		// A feed of twenty posts costs one query, and not twenty. Those that are not
+		// found do not exist, and that is remembered, too, for a few seconds.
 		LoadMany: func(ctx context.Context, ids []int64, found func(int64, Post, cache.Meta)) error {
 			posts, err := s.read(ctx, ids...)
 			for _, p := range posts {

@@ -52,7 +52,7 @@ func main() {
 // run is main, with its arguments. The token comes by the environment: everybody
 // on a machine sees the arguments of a process.
 func run(ctx context.Context, args []string) (err error) {
-	cfg := config{token: os.Getenv("ADMIN_TOKEN"), progress: os.Stderr, store: newStore(100_000, 80*time.Millisecond, 20)}
+	cfg := config{token: os.Getenv("ADMIN_TOKEN"), progress: os.Stderr}
 	f := flag.NewFlagSet("feed", flag.ContinueOnError)
 	f.StringVar(&cfg.addr, "addr", "localhost:8080", "where the app is served")
 	f.StringVar(&cfg.admin, "admin", "localhost:8081", "where its caches can be seen and, with $ADMIN_TOKEN, purged; keep it private")
@@ -64,6 +64,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	cfg.store = newStore(100_000, 80*time.Millisecond, 20)
 	cfg.store.broken.Store(*broken)
 	if *url != "" {
 		if cfg.fleet, err = dial(*url); err != nil {

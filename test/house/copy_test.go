@@ -18,7 +18,7 @@ import (
 
 // toCopy are the examples that are meant to be copied: servers with the flags
 // -addr and -admin, and a /healthz.
-var toCopy = []string{"hello", "limits"}
+var toCopy = []string{"hello", "limits", "feed"}
 
 // TestCopiedExamples: the folder of an example, copied out of the repository, is
 // a program: "go mod init", "go mod tidy", "go run".
