@@ -144,7 +144,7 @@ func (r *remote[K, V]) use(b *batch[K, V], d *read[K, V]) bool {
 	e, fresh := r.entry(&d.envelope)
 	f, now := d.f, c.clock.Exact()
 	switch {
-	case !c.current(e):
+	case !c.current(e) || e.created <= r.floor.Load():
 		return false
 	case f.old != nil && e.created <= f.old.created && now < f.old.fresh.Load() && e.fresh.Load() < f.old.fresh.Load()+10*ms:
 		return false // it is to be renewed before its end, and this is the same

@@ -157,7 +157,7 @@ func (c *Cache[K, V]) await(ctx context.Context, f *flight[K, V], old *Entry[V],
 // landed is what a flight has brought for one who waited.
 func (c *Cache[K, V]) landed(ctx context.Context, f *flight[K, V], old *Entry[V], epoch uint32) (v V, again bool, err error) {
 	switch {
-	case f.err == nil && f.outdated && f.epoch != epoch:
+	case f.outdated && f.epoch != epoch:
 		return v, true, nil // this caller came after that
 	case f.err == nil:
 		return c.out(f.entry.value), false, nil
@@ -243,10 +243,16 @@ func (c *Cache[K, V]) land(f *flight[K, V], e *Entry[V], item *Item, err error) 
 	if m[f.key] == f {
 		delete(m, f.key)
 	}
+	missing := errors.Is(err, ErrNotFound) && !errors.Is(err, errNoLoader)
+	switch {
+	case e != nil:
+		f.outdated = !c.current(e)
+	case missing: // and too long to be remembered
+		f.outdated = f.epoch != c.epoch.Load()
+	}
 	switch {
 	case err == nil:
 		e.seen.Store(f.epoch)
-		f.outdated = !c.current(e)
 		if kept = !f.void && !f.outdated; kept {
 			c.l1.Set(f.key, e, cost)
 			c.negatives.remove(f.key)
@@ -255,7 +261,7 @@ func (c *Cache[K, V]) land(f *flight[K, V], e *Entry[V], item *Item, err error) 
 			}
 		}
 	case f.void:
-	case errors.Is(err, ErrNotFound) && !errors.Is(err, errNoLoader):
+	case missing:
 		c.l1.Delete(f.key)
 		if e != nil {
 			c.negatives.set(f.key, e)

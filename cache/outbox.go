@@ -92,9 +92,10 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 	case p.kind == opFill && len(o.byName) >= o.r.cfg.MaxPending/2:
 		return // it can be loaded again
 	case len(o.byName) >= o.r.cfg.MaxPending && p.kind != opAll:
-		// Too many to remember one by one.
+		// Too many to remember one by one. What L1 has is still right.
 		o.r.c.stats.overflows.Add(1)
 		p = &op[K, V]{kind: opAll, name: o.r.allKey, at: o.r.c.stamp(), waiting: p.waiting}
+		o.r.floor.Store(p.at)
 		if old = o.byName[p.name]; old != nil {
 			p.waiting = append(p.waiting, old.waiting...)
 			o.end(old)

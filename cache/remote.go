@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type remote[K comparable, V any] struct {
 	clock   storeClock
 	allRead atomic.Int64 // when the epoch of all was read the last time
 	allSeen atomic.Int64 // what it was, by L2's clock
+	floor   atomic.Int64 // what is older is not read from L2: this process has made all of it invalid
 }
 
 const (
@@ -50,6 +52,7 @@ func newRemote[K comparable, V any](c *Cache[K, V]) *remote[K, V] {
 	rand.Read(id[:])
 	r.node = hex.EncodeToString(id[:])
 	r.clock.offset = time.Now().UnixMicro() - c.clock.Exact()/1e3
+	r.floor.Store(math.MinInt64)
 	r.outbox.r = r
 	r.outbox.kick = make(chan struct{}, 1)
 	r.guard = storeguard.New(storeguard.Config{
