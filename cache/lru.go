@@ -31,11 +31,11 @@ type lruL1[K comparable, V any] struct {
 func (l *lruL1[K, V]) Get(key K) (*Entry[V], bool) { return l.c.Get(key) }
 
 func (l *lruL1[K, V]) Set(key K, e *Entry[V], _ int64) {
-	if !isItself(key) || l.closed.Load() {
+	if !isItself(key) {
 		return
 	}
 	l.c.Add(key, e)
-	if l.closed.Load() { // Close may have been there before
+	if l.closed.Load() {
 		l.c.Purge()
 	}
 }
