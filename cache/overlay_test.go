@@ -49,6 +49,8 @@ func TestRistrettoGrace(t *testing.T) {
 	}
 	defer made.Close()
 	l := made.(*ristrettoL1[int, int])
+	l.main.UpdateMaxCost(1) // it refuses everything
+	l.feed.mainRoom = 0
 	const cost = 1000
 	room := int(l.window.room / (cost + 200))
 	for i := range 2 * room {
