@@ -104,7 +104,8 @@ type Config[K comparable, V any] struct {
 	// is set.
 	MaxEntries int
 	// MaxBytes bounds L1 by memory, with Ristretto: of keys, values and all that is
-	// needed to keep them. Default none.
+	// needed to keep them. At least 2 MiB. What is larger than a sixteenth of it is
+	// not kept. Default none.
 	MaxBytes int64
 	// L1 is an engine of your own choice. It is closed with the Cache.
 	L1 L1[K, V]
@@ -172,6 +173,9 @@ type Shared[K comparable, V any] struct {
 	MaxPending int
 }
 
+// leastBytes is for what an L1 takes before there is anything in it.
+const leastBytes = 2 << 20
+
 // Longest is what durations are cut to: about as long as an L2 may keep things.
 const longest = 30 * 24 * time.Hour
 
@@ -232,8 +236,8 @@ func (c *Config[K, V]) resolveL1() (err error) {
 		return errors.New("seawall/cache: only one of MaxEntries, MaxBytes and L1 may be set")
 	case c.MaxEntries < 0:
 		return fmt.Errorf("seawall/cache: MaxEntries must be positive (got %d)", c.MaxEntries)
-	case c.MaxBytes < 0:
-		return fmt.Errorf("seawall/cache: MaxBytes must be positive (got %d)", c.MaxBytes)
+	case c.MaxBytes != 0 && c.MaxBytes < leastBytes:
+		return fmt.Errorf("seawall/cache: MaxBytes must be at least %d (got %d)", leastBytes, c.MaxBytes)
 	}
 	return nil
 }
