@@ -116,6 +116,24 @@ func TestService(t *testing.T) {
 			a.want("/posts/7", "", 200, "hit", "")
 			a.reads(2)
 		},
+		"a purge by tag": func(a *app) {
+			a.want("/posts/94", "", 200, "miss", `"post 94"`)
+			a.want(ann, "", 200, "hit 0, stale 0, miss 20", "")
+			a.store.posts[94] = Post{94, "author-94", "by hand"}
+			a.store.posts[9000], a.store.last = Post{9000, "author-94", "by hand, too"}, 9000
+			a.want("/posts/94", "", 200, "hit", `"post 94"`)
+			if err := a.caches.purge(a.t.Context(), "author:author-94"); err != nil {
+				a.t.Error(err)
+			}
+			a.want("/posts/94", "", 200, "miss", "by hand")
+			a.want(ann, "", 200, "hit 15, stale 0, miss 5", "by hand, too")
+		},
+		"a part of a feed": func(a *app) {
+			a.want(ann, "", 200, "hit 0, stale 0, miss 20", "")
+			a.caches.posts.Delete(a.t.Context(), annsNewest)
+			a.store.broken.Store(true)
+			a.want(ann, "", 200, "hit 19, stale 0, miss 1", `[{"id":4977,`)
+		},
 		"the database is away for half an hour": func(a *app) {
 			a.want("/posts/7", "", 200, "miss", "")
 			a.want(ann, "", 200, "hit 0, stale 0, miss 20", "")
@@ -155,6 +173,16 @@ func TestImpatient(t *testing.T) {
 		a.ServeHTTP(httptest.NewRecorder(), r)
 		a.want("/posts/7", "", 200, "miss", `"post 7"`)
 	})
+}
+
+func TestNoTokenIsNoPassword(t *testing.T) {
+	r := httptest.NewRequest("POST", "/purge?tag=author:author-7", nil)
+	r.Header.Set("Authorization", "Bearer ")
+	w := httptest.NewRecorder()
+	new(service).admin("").ServeHTTP(w, r)
+	if w.Code != 403 {
+		t.Errorf("status %d", w.Code)
+	}
 }
 
 // A database that fails does not keep a process from being ready.
