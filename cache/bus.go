@@ -11,7 +11,8 @@ import (
 
 // A message says what is no longer true:
 //
-//	version, node (8 bytes), number (uvarint), then for each: kind, length of the name (uvarint), name
+//	version, node (8 bytes), number (uvarint), length of the prefix (uvarint), prefix,
+//	then for each: kind, length of the name (uvarint), name
 //
 // and for tags and all, the time by L2's clock (8 bytes). The numbers of a node's
 // messages follow each other, so that a listener knows when it has missed one.
@@ -108,12 +109,13 @@ func (l *listener[K, V]) hear(message []byte) {
 	version := d.next(1)
 	node := d.next(nodeLen)
 	number := d.number(1 << 62)
+	prefix := d.next(d.number(maxName))
 	if d.failed || version[0] != messageVersion {
 		c.stats.l2Foreign.Add(1)
 		return
 	}
 	from := [nodeLen]byte(node)
-	if from == l.own {
+	if from == l.own || string(prefix) != l.r.cfg.Prefix {
 		return
 	}
 	if !l.follows(from, number) {
@@ -176,7 +178,7 @@ func (l *listener[K, V]) obey(d *reader) {
 	if d.failed {
 		return
 	}
-	us := int64(binary.LittleEndian.Uint64(when))
+	us := r.notAhead(int64(binary.LittleEndian.Uint64(when)))
 	switch kind[0] {
 	case kindTag:
 		if checkTags([]string{name}, 1) == nil && raise(&(*c.tagged([]string{name}))[0].inStore, us) {
@@ -199,6 +201,8 @@ func (r *remote[K, V]) publish(ops []*op[K, V]) error {
 	}
 	message := append([]byte{messageVersion}, r.bus.own[:]...)
 	message = binary.AppendUvarint(message, r.bus.sent+1)
+	message = binary.AppendUvarint(message, uint64(len(r.cfg.Prefix)))
+	message = append(message, r.cfg.Prefix...)
 	for _, p := range ops {
 		switch p.kind {
 		case opTag:

@@ -123,6 +123,18 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 		c.hits.add()
 		return c.out(e.value), nil
 	}
+	v, _, err := c.consider(ctx, key, e, c.cfg.Load)
+	return v, err
+}
+
+// GetState is Get that also says what it found: Fresh, Stale, Negative, or Miss if
+// the caller had to wait for L2 or a load, whatever that brought.
+func (c *Cache[K, V]) GetState(ctx context.Context, key K) (V, State, error) {
+	e, ok := c.l1.Get(key)
+	if ok && e.plain(c.clock.Now(), c.epoch.Load()) {
+		c.hits.add()
+		return c.out(e.value), Fresh, nil
+	}
 	return c.consider(ctx, key, e, c.cfg.Load)
 }
 
@@ -134,39 +146,40 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load Loader[K, V]) (
 		c.hits.add()
 		return c.out(e.value), nil
 	}
-	return c.consider(ctx, key, e, load)
+	v, _, err := c.consider(ctx, key, e, load)
+	return v, err
 }
 
 // consider is for all but the plainest hit. E is nil if there is none.
-func (c *Cache[K, V]) consider(ctx context.Context, key K, e *Entry[V], load Loader[K, V]) (V, error) {
-	e, state := c.look(key, e)
+func (c *Cache[K, V]) consider(ctx context.Context, key K, e *Entry[V], load Loader[K, V]) (v V, state State, err error) {
+	e, state = c.look(key, e)
 	switch state {
 	case Fresh:
 		c.hits.add()
-		return c.out(e.value), nil
+		return c.out(e.value), Fresh, nil
 	case Stale:
 		c.stats.stale.Add(1)
-		return c.out(e.value), nil
+		return c.out(e.value), Stale, nil
 	case refreshing:
-		fresh := c.clock.Exact() < e.fresh.Load()
-		c.refresh(ctx, key, e, load, false)
-		if fresh { // before its end
+		state = Stale
+		if c.clock.Exact() < e.fresh.Load() { // before its end
+			state = Fresh
 			c.hits.add()
 		} else {
 			c.stats.stale.Add(1)
 		}
-		return c.out(e.value), nil
+		c.refresh(ctx, key, e, load, false)
+		return c.out(e.value), state, nil
 	case Negative:
 		c.stats.negative.Add(1)
-		var zero V
-		return zero, ErrNotFound
+		return v, Negative, ErrNotFound
 	default:
 		c.stats.misses.Add(1)
 		if load == nil && c.remote == nil {
-			var zero V
-			return zero, c.absence()
+			return v, Miss, c.absence()
 		}
-		return c.wait(ctx, key, load, e)
+		v, err = c.wait(ctx, key, load, e)
+		return v, Miss, err
 	}
 }
 
@@ -223,7 +236,8 @@ func (c *Cache[K, V]) begin() bool {
 }
 
 // Close writes to L2 what is still to be written, ends all loads and waits for
-// them, until ctx is done. After it every Get returns ErrClosed.
+// them, until ctx is done. After it every Get returns ErrClosed. The error is
+// ErrUntold if L2 is away, and ctx's if a load does not end.
 func (c *Cache[K, V]) Close(ctx context.Context) error {
 	c.mu.Lock()
 	already := c.closed

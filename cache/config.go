@@ -28,7 +28,8 @@ type Meta struct {
 	// StaleWhileRevalidate and StaleIfError in place of Config's; seawall.Off is
 	// none.
 	StaleWhileRevalidate, StaleIfError time.Duration
-	// Tags with which InvalidateTags finds it, at most 64 of at most 200 bytes.
+	// Tags with which InvalidateTags finds it, at most 64 of at most 200 bytes. What
+	// a Loader returns with others is given to its callers and not kept.
 	Tags []string
 }
 
@@ -134,14 +135,14 @@ type Config[K comparable, V any] struct {
 type Shared[K comparable, V any] struct {
 	// L2 is the store. Default none.
 	L2 L2
-	// Bus tells other processes what is no longer true. Default none: they find out
-	// when LocalTTL ends.
+	// Bus tells other processes what is no longer true. Caches with different
+	// Prefixes may share one. Default none: others find out when LocalTTL ends.
 	Bus Bus
 	// LocalTTL is how long a value is fresh in L1 before L2 is asked. Default TTL
 	// with a Bus, without one a tenth of it.
 	LocalTTL time.Duration
-	// Prefix begins the keys in L2. Change it when the meaning of values changes.
-	// Default Name.
+	// Prefix begins the keys in L2. Change it when the meaning of values changes. At
+	// most 200 bytes. Default Name.
 	Prefix string
 	// EncodeKey and DecodeKey write keys for L2 and for other processes. Default for
 	// strings, numbers and booleans as fmt writes them, for structs as encoding/json
@@ -175,6 +176,8 @@ type Shared[K comparable, V any] struct {
 
 // leastBytes is for what an L1 takes before there is anything in it.
 const leastBytes = 2 << 20
+
+const maxPrefix = 200
 
 // Longest is what durations are cut to: about as long as an L2 may keep things.
 const longest = 30 * 24 * time.Hour
@@ -249,6 +252,9 @@ func (s *Shared[K, V]) resolve(name string, ttl, loadTimeout time.Duration) erro
 	}
 	if s.Prefix == "" {
 		s.Prefix = name
+	}
+	if len(s.Prefix) > maxPrefix {
+		return fmt.Errorf("seawall/cache: Shared.Prefix must have at most %d bytes (got %.40q)", maxPrefix, s.Prefix)
 	}
 	err := errors.Join(
 		duration("Shared.LocalTTL", &s.LocalTTL, max(local, time.Millisecond), false),

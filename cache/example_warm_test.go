@@ -26,7 +26,7 @@ func ExampleCache_Warm() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	hot := slices.Values([]int{7, 11, 13, 17, 19}) // from a query, or yesterday's log
-	report, err := products.Warm(ctx, hot, cache.WarmConfig[int]{
+	report, err := products.Warm(ctx, hot, cache.WarmConfig{
 		Batch: 2, Workers: 1, Total: 5,
 		Progress: func(p cache.WarmProgress) {
 			if p.Done == p.Total { // for a bar on a terminal see examples/feed

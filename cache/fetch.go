@@ -93,7 +93,7 @@ func (r *remote[K, V]) parse(d *read[K, V], data []byte) {
 }
 
 func (r *remote[K, V]) sawAll(data []byte) {
-	if us, ok := decodeEpoch(data); ok && raise(&r.allSeen, us) {
+	if us, ok := r.decodeEpoch(data); ok && raise(&r.allSeen, us) {
 		r.c.outdateAll(r.here(us))
 	}
 }
@@ -126,7 +126,7 @@ func (r *remote[K, V]) learnTags(ctx context.Context, reads []read[K, V]) bool {
 		return false
 	}
 	for i, t := range tags {
-		if us, ok := decodeEpoch(values[i]); ok && raise(&t.inStore, us) {
+		if us, ok := r.decodeEpoch(values[i]); ok && raise(&t.inStore, us) {
 			r.c.outdate(r.here(us), []string{t.name})
 		}
 		t.known.Store(at)

@@ -283,6 +283,17 @@ func (c *Cache[K, V]) land(f *flight[K, V], e *Entry[V], item *Item, err error) 
 	return true, kept
 }
 
+// unkept ends a flight with an entry that goes to its callers only.
+func (c *Cache[K, V]) unkept(f *flight[K, V], e *Entry[V]) {
+	m, mu := c.flights.lock(f.key)
+	f.void = true
+	if m[f.key] == f {
+		delete(m, f.key)
+	}
+	mu.Unlock()
+	c.land(f, e, nil, nil)
+}
+
 // abort ends a flight that nobody waits for, without any result.
 func (c *Cache[K, V]) abort(f *flight[K, V]) bool {
 	m, mu := c.flights.lock(f.key)

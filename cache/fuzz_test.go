@@ -203,7 +203,7 @@ func listens(t testing.TB) (*Cache[string, int], *int) {
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{messageVersion})
-	head := append([]byte{messageVersion}, "12345678\x01"...)
+	head := append([]byte{messageVersion}, "12345678\x01\x07default"...)
 	f.Add(appendName(head, kindKey, "a"))
 	f.Add(append(appendName(head, kindTag, "a-tag"), 0, 0, 0, 0, 0, 0, 0, 0x7f))
 	f.Add(append(appendName(head, kindAll, ""), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
@@ -227,7 +227,7 @@ func FuzzMessage(f *testing.F) {
 		}
 		c.Get(ctx, "a")
 		n := *loads
-		other := append([]byte{messageVersion}, "87654321\x01"...)
+		other := append([]byte{messageVersion}, "87654321\x01\x07default"...)
 		c.remote.bus.hear(appendName(other, kindKey, "a"))
 		if _, err := c.Get(ctx, "a"); err != nil || *loads != n+1 {
 			t.Errorf("a true message was not obeyed: %v, %d loads after %d", err, *loads, n)

@@ -239,17 +239,23 @@ func (b *batch[K, V]) loadOne(f *flight[K, V]) {
 // result ends a flight with what a loader has returned.
 func (b *batch[K, V]) result(f *flight[K, V], v V, m *Meta, began int64, err error) {
 	c := b.c
-	if err == nil || errors.Is(err, ErrNotFound) {
-		if bad := checkTags(m.Tags, maxTags); bad != nil {
-			err = bad
-		}
-	}
+	tagged := checkTags(m.Tags, maxTags) == nil
 	switch {
+	case err == nil && !tagged:
+		// Its caller wants it; kept, it could not be invalidated.
+		c.stats.unkept.Add(1)
+		e := &Entry[V]{value: v}
+		c.live(e, &Meta{}, began, c.clock.Exact())
+		c.unkept(f, e)
+		b.release(f)
 	case err == nil:
 		e := &Entry[V]{value: v, tags: c.tagged(m.Tags)}
 		c.live(e, m, began, c.clock.Exact())
 		b.keep(f, e)
 	case errors.Is(err, ErrNotFound):
+		if !tagged {
+			m.Tags = nil
+		}
 		c.stats.notFound.Add(1)
 		c.land(f, c.absent(f.key, m, began), nil, err)
 		b.release(f)

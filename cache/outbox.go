@@ -333,16 +333,18 @@ func (o *outbox[K, V]) flush(ctx context.Context) error {
 		case left == 0 || !running:
 			return nil
 		case !o.r.guard.Up():
-			return errUntold
+			return ErrUntold
 		}
 		t := time.NewTimer(time.Millisecond)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return errUntold
+			return ErrUntold
 		}
 	}
 }
 
-var errUntold = errors.New("seawall/cache: L2 could not be told of all that is invalid")
+// ErrUntold is what Close returns when L2 was away to the end, and so was not told
+// of all that has changed. What it has may be served by others until its time ends.
+var ErrUntold = errors.New("seawall/cache: L2 could not be told of all that has changed")

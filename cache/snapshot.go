@@ -11,7 +11,7 @@ import (
 // counters are totals since New.
 type counters struct {
 	misses, stale, negative, degraded            atomic.Uint64
-	loads, failures, notFound                    atomic.Uint64
+	loads, failures, notFound, unkept            atomic.Uint64
 	refreshes, refreshesPutOff                   atomic.Uint64
 	sets, deletes, invalidated, tagsForgotten    atomic.Uint64
 	l2Gets, l2Hits, l2Stale, l2Misses, l2Foreign atomic.Uint64
@@ -32,10 +32,12 @@ type Stats struct {
 	// long.
 	Degraded uint64 `json:"degraded"`
 	// Loads are calls of loaders. Failures are keys that could not be loaded,
-	// NotFound those that do not exist.
+	// NotFound those that do not exist, Unkept those whose tags were too many or too
+	// long.
 	Loads    uint64 `json:"loads"`
 	Failures uint64 `json:"failures"`
 	NotFound uint64 `json:"not_found"`
+	Unkept   uint64 `json:"unkept"`
 	// Refreshes were begun in the background; PutOff were too many at once.
 	Refreshes uint64 `json:"refreshes"`
 	PutOff    uint64 `json:"put_off"`
@@ -87,7 +89,7 @@ func (c *Cache[K, V]) Stats() Stats {
 	s := &c.stats
 	out := Stats{
 		Hits: c.hits.total(), Misses: s.misses.Load(), Stale: s.stale.Load(), Negative: s.negative.Load(), Degraded: s.degraded.Load(),
-		Loads: s.loads.Load(), Failures: s.failures.Load(), NotFound: s.notFound.Load(),
+		Loads: s.loads.Load(), Failures: s.failures.Load(), NotFound: s.notFound.Load(), Unkept: s.unkept.Load(),
 		Refreshes: s.refreshes.Load(), PutOff: s.refreshesPutOff.Load(),
 		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Invalidated: s.invalidated.Load(), TagsForgotten: s.tagsForgotten.Load(),
 		Entries: c.l1.Len(), Negatives: c.negatives.len(), Loading: len(c.loads), Refreshing: len(c.refreshes),
@@ -130,7 +132,7 @@ func (c *Cache[K, V]) Snapshot() seawall.Snapshot {
 			counter("gets_total", st.Stale, result("stale")),
 			counter("gets_total", st.Negative, result("negative")),
 			counter("degraded_total", st.Degraded),
-			counter("loads_total", st.Loads), counter("load_failures_total", st.Failures), counter("load_not_found_total", st.NotFound),
+			counter("loads_total", st.Loads), counter("load_failures_total", st.Failures), counter("load_not_found_total", st.NotFound), counter("load_unkept_total", st.Unkept),
 			counter("refreshes_total", st.Refreshes), counter("refreshes_put_off_total", st.PutOff),
 			counter("sets_total", st.Sets), counter("deletes_total", st.Deletes), counter("tags_invalidated_total", st.Invalidated),
 			counter("tags_forgotten_total", st.TagsForgotten),

@@ -91,7 +91,13 @@ func (r *remote[K, V]) learnClock() error {
 // Times of invalidation are kept as decimals.
 func encodeEpoch(us int64) []byte { return strconv.AppendInt(nil, us, 10) }
 
-func decodeEpoch(data []byte) (us int64, ok bool) {
+func (r *remote[K, V]) decodeEpoch(data []byte) (us int64, ok bool) {
 	us, err := strconv.ParseInt(string(data), 10, 64)
-	return us, err == nil
+	return r.notAhead(us), err == nil
+}
+
+// notAhead cuts a time of invalidation that lies in the future: taken as it is, it
+// would hide those that are still to come.
+func (r *remote[K, V]) notAhead(us int64) int64 {
+	return min(us, r.epochInStore(r.c.clock.Exact())+time.Second.Microseconds())
 }

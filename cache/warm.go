@@ -10,7 +10,7 @@ import (
 )
 
 // WarmConfig sets up Warm.
-type WarmConfig[K comparable] struct {
+type WarmConfig struct {
 	// Workers is how many batches are loaded at once. Default 4.
 	Workers int
 	// Batch is how many keys are loaded together. Default 100.
@@ -58,7 +58,7 @@ var ErrWarm = errors.New("seawall/cache: too many keys could not be loaded")
 // Warm loads keys before anybody asks for them: at most Workers times Batch at
 // once, those in L2 from there. It returns when all are done or ctx is, with what
 // it has done until then.
-func (c *Cache[K, V]) Warm(ctx context.Context, keys iter.Seq[K], cfg WarmConfig[K]) (WarmReport[K], error) {
+func (c *Cache[K, V]) Warm(ctx context.Context, keys iter.Seq[K], cfg WarmConfig) (WarmReport[K], error) {
 	if err := errors.Join(
 		count("WarmConfig.Workers", &cfg.Workers, 4),
 		count("WarmConfig.Batch", &cfg.Batch, 100),
@@ -115,7 +115,7 @@ func sendAll[K comparable](ctx context.Context, keys iter.Seq[K], size int, to c
 // warming is one call of Warm.
 type warming[K comparable, V any] struct {
 	c     *Cache[K, V]
-	cfg   WarmConfig[K]
+	cfg   WarmConfig
 	began time.Time
 	stop  context.CancelCauseFunc
 

@@ -14,7 +14,8 @@ func (c *Cache[K, V]) Set(ctx context.Context, key K, value V) error {
 	return c.SetWith(ctx, key, value, Meta{})
 }
 
-// SetWith is Set with a TTL or tags of its own.
+// SetWith is Set with a TTL or tags of its own. InvalidateTags of those tags comes
+// before it, or takes this value, too.
 func (c *Cache[K, V]) SetWith(ctx context.Context, key K, value V, m Meta) error {
 	if err := c.open(); err != nil {
 		return err

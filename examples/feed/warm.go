@@ -21,7 +21,7 @@ const mostWarming = 30 * time.Second
 func (s *service) warmUp(serving context.Context, hot int, progress io.Writer) {
 	ctx, cancel := context.WithTimeout(serving, mostWarming)
 	defer cancel()
-	cfg := cache.WarmConfig[int64]{Total: hot, Batch: 50, Workers: 4}
+	cfg := cache.WarmConfig{Total: hot, Batch: 50, Workers: 4}
 	if onTerminal(progress) {
 		cfg.Progress = func(p cache.WarmProgress) { io.WriteString(progress, bar(p)) }
 	}
