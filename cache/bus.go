@@ -178,15 +178,17 @@ func (l *listener[K, V]) obey(d *reader) {
 	if d.failed {
 		return
 	}
-	us := r.notAhead(int64(binary.LittleEndian.Uint64(when)))
+	us := int64(binary.LittleEndian.Uint64(when))
+	r.clock.saw(us, c.clock.Exact())
+	us = r.notAhead(us)
 	switch kind[0] {
 	case kindTag:
 		if checkTags([]string{name}, 1) == nil && raise(&(*c.tagged([]string{name}))[0].inStore, us) {
-			c.outdate(r.here(us), []string{name})
+			c.outdate(r.epochHere(us), []string{name})
 		}
 	case kindAll:
 		if raise(&r.allSeen, us) {
-			c.outdateAll(r.here(us))
+			c.outdateAll(r.epochHere(us))
 		}
 	default:
 		d.failed = true

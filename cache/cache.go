@@ -264,6 +264,7 @@ func (c *Cache[K, V]) Close(ctx context.Context) error {
 	if c.remote != nil {
 		err = errors.Join(err, c.remote.guard.Close(ctx))
 	}
+	c.negatives.clear()
 	c.hand.release()
 	c.clock.Close()
 	c.l1.Close()

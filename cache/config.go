@@ -23,7 +23,8 @@ type BatchLoader[K comparable, V any] func(ctx context.Context, keys []K, found 
 
 // Meta is what may be said about one value. The zero Meta says nothing.
 type Meta struct {
-	// TTL in place of Config.TTL, for ErrNotFound in place of NegativeTTL.
+	// TTL in place of Config.TTL, for ErrNotFound in place of NegativeTTL. With
+	// seawall.Off a Loader says that its value is for its callers only, and not kept.
 	TTL time.Duration
 	// StaleWhileRevalidate and StaleIfError in place of Config's; seawall.Off is
 	// none.
@@ -67,7 +68,8 @@ type Config[K comparable, V any] struct {
 	// a value that is in use is loaded anew. Default 1; seawall.Off is never.
 	Early float64
 	// Sliding begins the TTL anew with each hit, until MaxAge after the load. That
-	// is for what is costly and does not change. Default false.
+	// is for what is costly and does not change, and not together with an L2. Default
+	// false.
 	Sliding bool
 	// MaxAge bounds Sliding. Default 10 times TTL.
 	MaxAge time.Duration
@@ -217,6 +219,9 @@ func (c Config[K, V]) resolve() (Config[K, V], error) {
 	}
 	if err := c.resolveL1(); err != nil {
 		return c, err
+	}
+	if c.Sliding && c.Shared.L2 != nil {
+		return c, errors.New("seawall/cache: Sliding must be false with Shared.L2 (got true): the others would not know of it")
 	}
 	if c.Shared.L2 == nil {
 		if c.Shared.Bus != nil {

@@ -94,7 +94,7 @@ func (r *remote[K, V]) parse(d *read[K, V], data []byte) {
 
 func (r *remote[K, V]) sawAll(data []byte) {
 	if us, ok := r.decodeEpoch(data); ok && raise(&r.allSeen, us) {
-		r.c.outdateAll(r.here(us))
+		r.c.outdateAll(r.epochHere(us))
 	}
 }
 
@@ -127,7 +127,7 @@ func (r *remote[K, V]) learnTags(ctx context.Context, reads []read[K, V]) bool {
 	}
 	for i, t := range tags {
 		if us, ok := r.decodeEpoch(values[i]); ok && raise(&t.inStore, us) {
-			r.c.outdate(r.here(us), []string{t.name})
+			r.c.outdate(r.epochHere(us), []string{t.name})
 		}
 		t.known.Store(at)
 	}
@@ -192,7 +192,8 @@ func raise(n *atomic.Int64, at int64) bool {
 func (r *remote[K, V]) entry(v *envelope) (e *Entry[V], fresh int64) {
 	c := r.c
 	now := c.clock.Exact()
-	created := min(r.here(v.created), now) // whose clock is ahead has not seen the future
+	r.clock.saw(v.created, now)
+	created := min(r.createdHere(v.created), now) // whose clock is ahead has not seen the future
 	e = &Entry[V]{created: created, took: v.took, ttl: v.ttl, stale: v.stale, last: v.last, tags: c.tagged(v.tags)}
 	fresh = created + int64(v.fresh)*ms
 	e.fresh.Store(fresh)
@@ -233,15 +234,6 @@ func (r *remote[K, V]) envelop(key K, e *Entry[V], payload []byte) *Item {
 		Key: r.name(key), Value: v.append(nil, r.cfg.Codec.Name(), r.cfg.CompressAbove),
 		TTL: max(min(v.life(), r.maxLife), time.Millisecond),
 	}
-}
-
-// again is the item of what L1 has for a key, nil if that is nothing fresh.
-func (r *remote[K, V]) again(key K) *Item {
-	e, _ := r.c.l1.Get(key)
-	if e, state := r.c.peek(key, e); e != nil && state == Fresh {
-		return r.item(key, e)
-	}
-	return nil
 }
 
 // --- leases

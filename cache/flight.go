@@ -137,22 +137,31 @@ func (c *Cache[K, V]) await(ctx context.Context, f *flight[K, V], old *Entry[V],
 		defer t.Stop()
 		soft = t.C
 	}
-	select {
-	case <-f.done:
-		return c.landed(ctx, f, old, epoch)
-	case <-soft:
-		c.leave(f, true)
-		c.degraded(ctx, seawall.DeadlineExceeded)
-		return c.out(old.value), false, nil
-	case <-ctx.Done():
-		c.leave(f, false)
-		if old != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	for {
+		select {
+		case <-f.done:
+			return c.landed(ctx, f, old, epoch)
+		case <-soft:
+			if !c.shown(old) { // too old by now
+				soft = nil
+				continue
+			}
+			c.leave(f, true)
 			c.degraded(ctx, seawall.DeadlineExceeded)
 			return c.out(old.value), false, nil
+		case <-ctx.Done():
+			c.leave(f, false)
+			if c.shown(old) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				c.degraded(ctx, seawall.DeadlineExceeded)
+				return c.out(old.value), false, nil
+			}
+			return v, false, ctx.Err()
 		}
-		return v, false, ctx.Err()
 	}
 }
+
+// shown says whether there is something that may be shown in place of an error.
+func (c *Cache[K, V]) shown(e *Entry[V]) bool { return e != nil && c.clock.Exact() < e.end() }
 
 // landed is what a flight has brought for one who waited.
 func (c *Cache[K, V]) landed(ctx context.Context, f *flight[K, V], old *Entry[V], epoch uint32) (v V, again bool, err error) {
@@ -162,10 +171,10 @@ func (c *Cache[K, V]) landed(ctx context.Context, f *flight[K, V], old *Entry[V]
 	case f.err == nil:
 		return c.out(f.entry.value), false, nil
 	}
-	if spare := f.spare.Load(); spare != nil {
+	if spare := f.spare.Load(); spare != nil && c.current(spare) && c.shown(spare) {
 		old = spare
 	}
-	if old != nil && c.standsIn(f.err) {
+	if c.shown(old) && c.standsIn(f.err) {
 		c.degraded(ctx, seawall.CircuitOpen)
 		return c.out(old.value), false, nil
 	}
@@ -271,7 +280,7 @@ func (c *Cache[K, V]) land(f *flight[K, V], e *Entry[V], item *Item, err error) 
 		}
 	default:
 		// What is stale in L2 is as good here until the next try.
-		if spare := f.spare.Load(); spare != nil && c.standsIn(err) && c.current(spare) {
+		if spare := f.spare.Load(); spare != nil && c.standsIn(err) && c.current(spare) && c.shown(spare) {
 			spare.seen.Store(f.epoch)
 			c.l1.Set(f.key, spare, c.cost(f.key, spare))
 		}

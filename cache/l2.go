@@ -15,15 +15,25 @@ type L2 interface {
 	// Get reads all keys in one round trip (one for each node of a cluster) and
 	// sets values[i] where there is something for keys[i]; it leaves the others
 	// nil. Values has the length of keys and is the Cache's; its elements may be
-	// kept by it. Now is what the store's own clock says, or zero where it was not
-	// asked this time: with it, the ages of entries do not depend on the clocks of
-	// the processes.
+	// kept by it. Now is what the store's own clock says, in the same round trip, if
+	// AsksTime(ctx), and else may be zero: with it, the ages of entries do not depend
+	// on the clocks of the processes. A store that does not tell its time returns
+	// zero always.
 	Get(ctx context.Context, keys []string, values [][]byte) (now time.Time, err error)
 	// Set writes all items, and takes away leases of their keys.
 	Set(ctx context.Context, items []Item) error
 	// Delete removes all keys and their leases. Absent ones are no error.
 	Delete(ctx context.Context, keys []string) error
 }
+
+type askTime struct{}
+
+// AskTime returns the context of a Get that is to tell the time, too.
+func AskTime(ctx context.Context) context.Context { return context.WithValue(ctx, askTime{}, true) }
+
+// AsksTime says whether a Get is to tell the time, too. The Cache asks about once a
+// second.
+func AsksTime(ctx context.Context) bool { return ctx.Value(askTime{}) != nil }
 
 // Item is what an L2 keeps.
 type Item struct {

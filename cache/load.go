@@ -241,8 +241,8 @@ func (b *batch[K, V]) result(f *flight[K, V], v V, m *Meta, began int64, err err
 	c := b.c
 	tagged := checkTags(m.Tags, maxTags) == nil
 	switch {
-	case err == nil && !tagged:
-		// Its caller wants it; kept, it could not be invalidated.
+	case err == nil && (!tagged || m.TTL < 0):
+		// With tags that are none it could not be invalidated.
 		c.stats.unkept.Add(1)
 		e := &Entry[V]{value: v}
 		c.live(e, &Meta{}, began, c.clock.Exact())

@@ -39,7 +39,7 @@ func (n *negatives[K, V]) has(c *Cache[K, V], key K) bool {
 
 // set is called under the lock of the key's flights, as is remove.
 func (n *negatives[K, V]) set(key K, e *Entry[V]) {
-	if n != nil {
+	if n != nil && isItself(key) {
 		n.known.Add(key, e)
 	}
 }
@@ -63,9 +63,13 @@ func (n *negatives[K, V]) len() int {
 	return n.known.Len()
 }
 
-// absent makes the entry of a key that is not there, nil if its key is too long.
+// absent makes the entry of a key that is not there, nil if that is not to be
+// remembered.
 func (c *Cache[K, V]) absent(key K, m *Meta, began int64) *Entry[V] {
 	ttl := c.cfg.NegativeTTL
+	if m.TTL < 0 {
+		return nil
+	}
 	if m.TTL > 0 {
 		ttl = min(m.TTL, longest)
 	}

@@ -39,7 +39,7 @@ type op[K comparable, V any] struct {
 	kind    opKind
 	name    string // of the key or tag, as in L2
 	key     K
-	item    *Item  // of a Set, for the first try; later what L1 has counts
+	item    *Item  // of a Set, for the first try; after that the key is deleted
 	tag     string // without prefix
 	at      int64  // when that was, by the Cache's clock
 	written bool   // in L2; what is left is to publish it
@@ -85,6 +85,8 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 	defer o.mu.Unlock()
 	old := o.byName[p.name]
 	switch {
+	case p.kind == opFill && old != nil && old.kind != opFill:
+		return // what is still to be told about the key comes first
 	case old != nil:
 		p.waiting = append(p.waiting, old.waiting...)
 		p.at = max(p.at, old.at)
@@ -233,11 +235,6 @@ func (o *outbox[K, V]) send(ops []*op[K, V]) error {
 	var deletes []string
 	var sets []Item
 	tell := make([]*op[K, V], 0, len(ops))
-	for _, p := range ops {
-		if p.kind == opSet && p.item == nil { // tried before
-			p.item = o.r.again(p.key)
-		}
-	}
 	o.mu.Lock()
 	for _, p := range ops {
 		switch {
@@ -257,7 +254,7 @@ func (o *outbox[K, V]) send(ops []*op[K, V]) error {
 		default:
 			if p.item != nil {
 				sets = append(sets, *p.item)
-			} else {
+			} else { // it may be older by now than what another process has set
 				deletes = append(deletes, p.name)
 			}
 		}

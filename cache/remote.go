@@ -152,15 +152,21 @@ func (r *remote[K, V]) get(ctx context.Context, keys []string) ([][]byte, error)
 	values := make([][]byte, len(keys))
 	var now time.Time
 	began := r.c.clock.Exact()
+	ask := r.clock.due(began)
 	r.c.stats.l2Gets.Add(1)
 	err := r.call(ctx, func(ctx context.Context) (err error) {
+		if ask {
+			ctx = AskTime(ctx)
+		}
 		now, err = r.l2.Get(ctx, keys, values)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	r.clock.says(now, began, r.c.clock.Exact())
+	if (ask || !now.IsZero()) && r.clock.says(now, began, r.c.clock.Exact()) {
+		r.clockSet()
+	}
 	return values, nil
 }
 

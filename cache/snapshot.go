@@ -32,8 +32,8 @@ type Stats struct {
 	// long.
 	Degraded uint64 `json:"degraded"`
 	// Loads are calls of loaders. Failures are keys that could not be loaded,
-	// NotFound those that do not exist, Unkept those whose tags were too many or too
-	// long.
+	// NotFound those that do not exist, Unkept those that were not to be kept, or had
+	// too many or too long tags.
 	Loads    uint64 `json:"loads"`
 	Failures uint64 `json:"failures"`
 	NotFound uint64 `json:"not_found"`

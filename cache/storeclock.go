@@ -11,32 +11,60 @@ import (
 type storeClock struct {
 	mu      sync.Mutex
 	learned bool
+	none    bool  // the store does not tell its time
 	offset  int64 // what L2's clock says is the Cache's and this; all in microseconds
 	wrong   int64 // by how much at most
 	at      int64 // since when, in nanoseconds of the Cache's clock
 }
 
-// unknownWrong is taken for stores that do not tell their time: that of this
-// process is taken for it, as it was when it began.
-const unknownWrong = 5000
+const (
+	// unknownWrong is taken for stores that do not tell their time: that of this
+	// process is taken for it, as it was when it began, or that of the process whose
+	// clock is ahead of all.
+	unknownWrong = 5000
+	// furthestAhead is how far a clock may be ahead of this one; more is taken for
+	// garbage.
+	furthestAhead = 25 * time.Hour
+	// askEvery is how often a store is asked for its time.
+	askEvery = int64(time.Second)
+)
+
+// due says whether it is time to ask.
+func (s *storeClock) due(at int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.learned || !s.none && at-s.at > askEvery
+}
 
 // says takes in what L2's clock said at some moment between two of this process.
-// It believes what it learned by a shorter trip, unless that is long ago, or L2's
-// clock was set.
-func (s *storeClock) says(now time.Time, began, ended int64) {
+// It believes what it learned by a shorter trip, unless that is long ago. Jumped
+// says that L2's clock was set.
+func (s *storeClock) says(now time.Time, began, ended int64) (jumped bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now.IsZero() {
 		if !s.learned {
-			s.learned, s.wrong, s.at = true, unknownWrong, ended
+			s.learned, s.none, s.wrong, s.at = true, true, unknownWrong, ended
 		}
-		return
+		return false
 	}
 	offset, wrong := now.UnixMicro()-(began+ended)/2e3, (ended-began)/2e3+1
 	drift := (ended - s.at) / 1e3 / 10_000 // clocks differ by less than 0.1 ms a second
 	known := s.wrong + drift
-	if !s.learned || wrong <= known || max(offset-s.offset, s.offset-offset) > wrong+known {
-		s.learned, s.offset, s.wrong, s.at = true, offset, wrong, ended
+	jumped = s.learned && !s.none && max(offset-s.offset, s.offset-offset) > wrong+known
+	if !s.learned || s.none || wrong <= known || jumped {
+		s.learned, s.none, s.offset, s.wrong, s.at = true, false, offset, wrong, ended
+	}
+	return jumped
+}
+
+// saw takes in a time that another process has written. Where the store does not
+// tell its own, all go by the clock that is ahead.
+func (s *storeClock) saw(us, at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ahead := us - at/1e3 - s.offset; s.none && ahead > 0 && ahead < furthestAhead.Microseconds() {
+		s.offset += ahead
 	}
 }
 
@@ -65,10 +93,32 @@ func (r *remote[K, V]) epochInStore(at int64) int64 {
 	return floorDiv(at, 1e3) + 1 + offset + wrong
 }
 
-// here is a time of L2's clock by that of this process.
-func (r *remote[K, V]) here(us int64) int64 {
-	offset, _ := r.clock.get()
-	return (us - offset) * 1e3
+// createdHere is a time of L2's clock by that of this process, rather too early.
+func (r *remote[K, V]) createdHere(us int64) int64 {
+	offset, wrong := r.clock.get()
+	return (us - offset - wrong) * 1e3
+}
+
+// epochHere is the same, rather too late.
+func (r *remote[K, V]) epochHere(us int64) int64 {
+	offset, wrong := r.clock.get()
+	return (us - offset + wrong) * 1e3
+}
+
+// clockSet is for when L2's clock was set: what was known by it is not comparable
+// with what it says from now on.
+func (r *remote[K, V]) clockSet() {
+	r.allSeen.Store(0)
+	c := r.c
+	c.tags.mu.Lock()
+	if c.tags.lru != nil {
+		for _, t := range c.tags.lru.Values() {
+			t.inStore.Store(0)
+			t.known.Store(0)
+		}
+	}
+	c.tags.mu.Unlock()
+	c.gapped()
 }
 
 func floorDiv(a, b int64) int64 {
@@ -93,6 +143,9 @@ func encodeEpoch(us int64) []byte { return strconv.AppendInt(nil, us, 10) }
 
 func (r *remote[K, V]) decodeEpoch(data []byte) (us int64, ok bool) {
 	us, err := strconv.ParseInt(string(data), 10, 64)
+	if err == nil {
+		r.clock.saw(us, r.c.clock.Exact())
+	}
 	return r.notAhead(us), err == nil
 }
 

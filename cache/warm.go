@@ -142,6 +142,9 @@ func (w *warming[K, V]) note(r result[K, V]) {
 	p := &w.report
 	p.Done++
 	switch {
+	case errors.Is(r.err, ErrClosed):
+		p.Done--
+		w.stop(ErrClosed)
 	case r.err == nil && r.loaded:
 		p.Loaded++
 	case r.err == nil:

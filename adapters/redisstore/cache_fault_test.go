@@ -29,8 +29,7 @@ func cacheCalls(s *Store, b *Bus, keys ...string) map[string]func(context.Contex
 			return err
 		},
 		"Get and TIME": func(ctx context.Context) error {
-			s.clock.Store(0)
-			_, err := s.Get(ctx, keys, make([][]byte, len(keys)))
+			_, err := s.Get(cache.AskTime(ctx), keys, make([][]byte, len(keys)))
 			return err
 		},
 		"Set":    func(ctx context.Context) error { return s.Set(ctx, items) },
@@ -114,10 +113,9 @@ func TestCacheNodeDown(t *testing.T) {
 		}
 	}
 	nodes[2].kill()
-	for _, clock := range []int64{0, int64(time.Hour)} {
-		s.clock.Store(clock)
+	for _, ctx := range []context.Context{t.Context(), cache.AskTime(t.Context())} {
 		values := make([][]byte, 4)
-		_, err := s.Get(t.Context(), keys, values)
+		_, err := s.Get(ctx, keys, values)
 		if err == nil || values[0] != nil || string(values[1]) != "b" || string(values[2]) != "c" || values[3] != nil {
 			t.Errorf("%q, %v", values, err)
 		}

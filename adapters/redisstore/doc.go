@@ -45,7 +45,7 @@
 // there by their SHA-256, as "{...}:hash".
 //
 // Each call is one round trip, however many keys it has: a Get is one MGET, with a
-// TIME once a second; SET NX takes leases; a script fills them, as it looks whether
+// TIME when it is asked for; SET NX takes leases; a script fills them, as it looks whether
 // the token is still there and writes in one step. On a Cluster or a Ring a call
 // is a pipeline for each node, all at the same time, with commands of one key each.
 // A Get of 100 keys takes about 1.1 times as long as a bare MGET.

@@ -13,9 +13,6 @@ import (
 
 var _ cache.L2 = (*Store)(nil)
 
-// clockEvery is how often Redis is asked for its time.
-const clockEvery = time.Second
-
 // clockScript is TIME on the node that has a key: of all nodes of a Cluster, no
 // other one is asked for it.
 const clockScript = "return redis.call('TIME')"
@@ -23,7 +20,7 @@ const clockScript = "return redis.call('TIME')"
 // Get reads values, as cache.L2 says: by one MGET, or where there are several
 // nodes by a GET for each key, in one round trip for each node at the same time.
 // Where a node fails, the values of the others are set all the same. With it goes,
-// once a second, a question for the time.
+// if it is wanted, a question for the time.
 func (s *Store) Get(ctx context.Context, keys []string, values [][]byte) (now time.Time, err error) {
 	if err := ctx.Err(); err != nil || len(keys) == 0 {
 		return time.Time{}, wrap(err)
@@ -31,7 +28,7 @@ func (s *Store) Get(ctx context.Context, keys []string, values [][]byte) (now ti
 	if len(values) != len(keys) {
 		return time.Time{}, fmt.Errorf("seawall/redisstore: values must have the length of keys (got %d and %d)", len(values), len(keys))
 	}
-	clock := s.clockDue()
+	clock := cache.AsksTime(ctx)
 	if !clock {
 		switch {
 		case len(keys) == 1:
@@ -100,13 +97,6 @@ func (s *Store) clockLater(ctx context.Context, pipe redis.Pipeliner, key string
 }
 
 var errClock = errors.New("not a time")
-
-// clockDue reports whether it is time to ask, to one caller.
-func (s *Store) clockDue() bool {
-	now := int64(time.Since(s.began))
-	due := s.clock.Load()
-	return now >= due && s.clock.CompareAndSwap(due, now+int64(clockEvery))
-}
 
 func valueKeys(keys []string) []string {
 	out := make([]string, len(keys))

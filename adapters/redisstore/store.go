@@ -8,7 +8,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -34,9 +33,6 @@ type Store struct {
 	client redis.UniversalClient
 	alone  bool // all keys are on one node
 	take   *redis.Script
-
-	began time.Time
-	clock atomic.Int64 // when Redis is to be asked for the time, after began
 }
 
 var _ ratelimit.Remote = (*Store)(nil)
@@ -47,7 +43,7 @@ func New(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	_, alone := cfg.Client.(*redis.Client)
-	return &Store{client: cfg.Client, alone: alone, take: redis.NewScript(takeSource), began: time.Now()}, nil
+	return &Store{client: cfg.Client, alone: alone, take: redis.NewScript(takeSource)}, nil
 }
 
 func checkClient(client redis.UniversalClient) error {

@@ -301,7 +301,7 @@ func checkConcurrent(ctx context.Context, s *subject) error {
 // checkNow: the clock of the store, or nothing. On one machine both are the same.
 func checkNow(ctx context.Context, s *subject) error {
 	for range 50 {
-		now, err := s.Get(ctx, s.keys("a"), make([][]byte, 1))
+		now, err := s.Get(cache.AskTime(ctx), s.keys("a"), make([][]byte, 1))
 		if err != nil {
 			return err
 		}
