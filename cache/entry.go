@@ -14,17 +14,24 @@ type Entry[V any] struct {
 	// Times are nanoseconds of the Cache's own monotonic clock.
 	//
 	// soon is until when nothing has to be considered: the hot path looks at this
-	// and at seen, and at nothing else.
+	// and at seen, and at nothing else. They stand beside the value, mostly on one
+	// cache line with it.
 	soon    atomic.Int64
-	fresh   atomic.Int64 // until when it is as good as new
-	retry   atomic.Int64 // no load before, as one has failed, or is another's
-	created int64        // when its load began: what was invalidated later may be in it
-	seen    atomic.Uint32
-	took    uint32 // by the load; these four in milliseconds
+	seen    atomic.Uint32 // the epoch of the Cache when it was last looked at closely
+	took    uint32        // by the load; this, ttl, stale and last in milliseconds
+	fresh   atomic.Int64  // until when it is as good as new
+	retry   atomic.Int64  // no load before, as one has failed, or is another's
+	created int64         // when its load began: what was invalidated later may be in it
 	ttl     uint32
 	stale   uint32 // for how much longer it may be shown while it is loaded anew
 	last    uint32 // for how much longer if that fails
 	tags    *tagList
+}
+
+// plain says that there is nothing to consider: it is fresh for some time, and
+// nothing has been invalidated since it was last looked at closely.
+func (e *Entry[V]) plain(now int64, epoch uint32) bool {
+	return e.soon.Load() > now && e.seen.Load() == epoch
 }
 
 // State is what Peek found.

@@ -113,8 +113,8 @@ func (c *Cache[K, V]) alone(ctx context.Context, key K) (V, error) {
 func (c *Cache[K, V]) have(key K, again *batch[K, V]) (r result[K, V], m lacking[K, V], there bool) {
 	r.key = key
 	e, ok := c.l1.Get(key)
-	if ok && e.soon.Load() > c.clock.Now() && e.seen.Load() == c.epoch.Load() {
-		c.stats.hit()
+	if ok && e.plain(c.clock.Now(), c.epoch.Load()) {
+		c.hits.add()
 		r.value = c.out(e.value)
 		return r, m, true
 	}
@@ -137,7 +137,7 @@ func (c *Cache[K, V]) have(key K, again *batch[K, V]) (r result[K, V], m lacking
 		}
 	}
 	if c.clock.Exact() < e.fresh.Load() {
-		c.stats.hit()
+		c.hits.add()
 	} else {
 		c.stats.stale.Add(1)
 	}

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -11,10 +10,6 @@ import (
 
 // counters are totals since New.
 type counters struct {
-	hits [8]struct { // each on lines of its own, as everybody counts there
-		atomic.Uint64
-		_ [120]byte
-	}
 	misses, stale, negative, degraded            atomic.Uint64
 	loads, failures, notFound                    atomic.Uint64
 	refreshes, refreshesPutOff                   atomic.Uint64
@@ -23,8 +18,6 @@ type counters struct {
 	l2Unwritten, leaseWaits, overflows           atomic.Uint64
 	messages, gaps, unpublished                  atomic.Uint64
 }
-
-func (s *counters) hit() { s.hits[rand.Uint32()%uint32(len(s.hits))].Add(1) }
 
 // Stats is how a Cache is. It is the Detail of its Snapshot. What is not a number
 // of things there now is a total since New.
@@ -93,14 +86,11 @@ type L2Stats struct {
 func (c *Cache[K, V]) Stats() Stats {
 	s := &c.stats
 	out := Stats{
-		Misses: s.misses.Load(), Stale: s.stale.Load(), Negative: s.negative.Load(), Degraded: s.degraded.Load(),
+		Hits: c.hits.total(), Misses: s.misses.Load(), Stale: s.stale.Load(), Negative: s.negative.Load(), Degraded: s.degraded.Load(),
 		Loads: s.loads.Load(), Failures: s.failures.Load(), NotFound: s.notFound.Load(),
 		Refreshes: s.refreshes.Load(), PutOff: s.refreshesPutOff.Load(),
 		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Invalidated: s.invalidated.Load(), TagsForgotten: s.tagsForgotten.Load(),
 		Entries: c.l1.Len(), Negatives: c.negatives.len(), Loading: len(c.loads), Refreshing: len(c.refreshes),
-	}
-	for i := range s.hits {
-		out.Hits += s.hits[i].Load()
 	}
 	if c.remote != nil {
 		out.L2 = c.remote.stats()

@@ -19,8 +19,10 @@ const (
 // while somebody reads it.
 type Clock struct {
 	base time.Time
-	now  atomic.Int64 // 0 while it does not tick
-	read atomic.Bool  // since the last tick
+	// now is 0 while it does not tick. Its lowest bit says that somebody has read
+	// it since the last tick: so a reader looks at one word, and stores only once
+	// a tick. A store each time would cost all other readers the cache line.
+	now atomic.Int64
 
 	mu      sync.Mutex
 	ticking bool
@@ -37,14 +39,22 @@ func (c *Clock) Exact() int64 { return int64(time.Since(c.base)) + 1 }
 
 // Now is about Exact, never later.
 func (c *Clock) Now() int64 {
-	n := c.now.Load()
-	if n == 0 {
-		return c.start()
+	if n := c.now.Load(); n&1 != 0 {
+		return n
 	}
-	if !c.read.Load() { // a store at each reading would cost all other readers the line
-		c.read.Store(true)
+	return c.first()
+}
+
+// first is Now for the first reader after a tick.
+func (c *Clock) first() int64 {
+	for {
+		switch n := c.now.Load(); {
+		case n == 0:
+			return c.start()
+		case n&1 != 0 || c.now.CompareAndSwap(n, n|1):
+			return n | 1
+		}
 	}
-	return n
 }
 
 func (c *Clock) start() int64 {
@@ -54,7 +64,7 @@ func (c *Clock) start() int64 {
 	if c.closed {
 		return now
 	}
-	c.now.Store(now)
+	c.now.Store((now - 1) | 1)
 	if !c.ticking {
 		c.ticking = true
 		c.stopped.Add(1)
@@ -73,13 +83,13 @@ func (c *Clock) tick() {
 		case <-c.stop:
 			return
 		}
-		if c.read.Swap(false) {
+		// With its lowest bit it is not later than Exact either.
+		if c.now.Swap((c.Exact()-1)&^1)&1 != 0 {
 			unread = 0
 		} else if unread++; unread == idle {
 			c.rest()
 			return
 		}
-		c.now.Store(c.Exact())
 	}
 }
 
