@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math/bits"
+	"runtime"
 	"sync"
 )
 
@@ -21,6 +22,8 @@ type feed[K comparable, V any] struct {
 	spare      []order[K, V]
 	bytes      int64 // of the offers in the queue
 	batchBytes int64
+	settled    int64 // bytes in ristretto
+	mainRoom   int64
 }
 
 // order is to put a cell into ristretto or to take it out.
@@ -31,7 +34,13 @@ type order[K comparable, V any] struct {
 
 func (f *feed[K, V]) offer(c *cell[K, V]) {
 	f.queue = append(f.queue, order[K, V]{c: c})
-	f.bytes += c.cost
+	f.bytes += c.cost + mainBytes
+}
+
+// hasRoom reports that ristretto would take the cell without refusing or evicting
+// anything.
+func (f *feed[K, V]) hasRoom(c *cell[K, V]) bool {
+	return f.settled+f.bytes+c.cost+mainBytes <= f.mainRoom
 }
 
 func (f *feed[K, V]) withdraw(c *cell[K, V]) {
@@ -115,6 +124,7 @@ func (l *ristrettoL1[K, V]) settle(batch []order[K, V]) {
 			l.window.push(c)
 		default:
 			c.place = inMain
+			l.feed.settled += c.cost + mainBytes
 		}
 	}
 	gone := l.shrink()
@@ -138,9 +148,13 @@ func (l *ristrettoL1[K, V]) evicted(c *cell[K, V]) {
 	}
 	l.window.Lock()
 	c.refused = true
-	if c.place == nowhere {
+	switch c.place {
+	case nowhere:
 		l.window.Unlock()
 		return
+	case inMain:
+		l.feed.settled -= c.cost + mainBytes
+	case inWindow, leaving:
 	}
 	c.place = nowhere
 	l.window.Unlock()
@@ -174,7 +188,7 @@ func (l *ristrettoL1[K, V]) empty(index func() map[K]*cell[K, V]) {
 	for _, o := range f.queue {
 		if !o.withdraw && o.c.place == leaving {
 			rest = append(rest, o)
-			f.bytes += o.c.cost
+			f.bytes += o.c.cost + mainBytes
 		}
 	}
 	clear(f.queue[len(rest):])
@@ -196,9 +210,12 @@ func (l *ristrettoL1[K, V]) Close() {
 }
 
 // fixedBytes is what ristretto takes before there is an entry: a buffer of 32768
-// pointers, 256 maps, a sketch of four rows of half bytes, and a Bloom filter of
-// ten bits a counter; the last two are rounded up to powers of two.
+// pointers, 256 maps, the collected accesses, a sketch of four rows of half bytes,
+// and a Bloom filter of ten bits a counter; the last two are rounded up to powers
+// of two.
 func fixedBytes(counters int64) int64 {
 	pow2 := func(n int64) int64 { return 1 << bits.Len64(uint64(n-1)) }
-	return 32768*8 + 256*(120+8*57) + 2*pow2(counters) + pow2(counters*96/10)/8 + indexShards*512
+	return 32768*8 + 256*(120+8*57) + indexShards*512 +
+		recordBuffer(counters)*8*int64(runtime.GOMAXPROCS(0)) +
+		2*pow2(counters) + pow2(counters*96/10)/8
 }

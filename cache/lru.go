@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -19,26 +20,30 @@ func LRU[K comparable, V any](entries int) (L1[K, V], error) {
 	if err != nil {
 		return nil, fmt.Errorf("seawall/cache: LRU: %w", err)
 	}
-	return lruL1[K, V]{c}, nil
+	return &lruL1[K, V]{c: c}, nil
 }
 
 type lruL1[K comparable, V any] struct {
-	c *lru.Cache[K, *Entry[V]]
+	c      *lru.Cache[K, *Entry[V]]
+	closed atomic.Bool
 }
 
-func (l lruL1[K, V]) Get(key K) (*Entry[V], bool) { return l.c.Get(key) }
+func (l *lruL1[K, V]) Get(key K) (*Entry[V], bool) { return l.c.Get(key) }
 
-func (l lruL1[K, V]) Set(key K, e *Entry[V], _ int64) {
-	if !isItself(key) {
+func (l *lruL1[K, V]) Set(key K, e *Entry[V], _ int64) {
+	if !isItself(key) || l.closed.Load() {
 		return
 	}
 	l.c.Add(key, e)
+	if l.closed.Load() { // Close may have been there before
+		l.c.Purge()
+	}
 }
 
-func (l lruL1[K, V]) Delete(key K) { l.c.Remove(key) }
-func (l lruL1[K, V]) Clear()       { l.c.Purge() }
-func (l lruL1[K, V]) Len() int     { return l.c.Len() }
-func (l lruL1[K, V]) Close()       { l.c.Purge() }
+func (l *lruL1[K, V]) Delete(key K) { l.c.Remove(key) }
+func (l *lruL1[K, V]) Clear()       { l.c.Purge() }
+func (l *lruL1[K, V]) Len() int     { return l.c.Len() }
+func (l *lruL1[K, V]) Close()       { l.closed.Store(true); l.c.Purge() }
 
 // isItself is false for a key with a NaN in it: a map takes it in each time anew,
 // and never finds or deletes it.

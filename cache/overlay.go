@@ -21,13 +21,8 @@ type cell[K comparable, V any] struct {
 
 // The parts of cell.use.
 const (
-<<<<<<< HEAD
 	useCount     = 0x0f          // hits of which ristretto was told in this epoch
 	useAgain     = 1 << 7        // hit since it came into the window
-=======
-	useCount     = 0x0f      // hits of which ristretto was told in this epoch
-	useAgain     = 1 << 7    // hit since it came into the window
->>>>>>> origin/HEAD
 	useEpoch     = ^uint32(0xff) // epochs come from misses: counters that nobody misses need no aging
 	useEpochStep = 1 << 8
 )
@@ -69,14 +64,14 @@ func (w *window[K, V]) remove(c *cell[K, V]) {
 }
 
 // shrink makes room in the window, which is locked. What was used again is
-// offered to ristretto. It returns a chain of those that have to leave the index.
+// offered to ristretto, and anything as long as ristretto is not full. It returns a chain of those that have to leave the index.
 func (l *ristrettoL1[K, V]) shrink() *cell[K, V] {
 	var gone *cell[K, V]
 	w := &l.window
 	for w.used > w.room {
 		c := w.root.prev
 		w.remove(c)
-		if c.use.Load()&useAgain != 0 {
+		if c.use.Load()&useAgain != 0 || l.feed.hasRoom(c) {
 			c.place = leaving
 			l.feed.offer(c)
 			continue
@@ -109,6 +104,7 @@ func (l *ristrettoL1[K, V]) drop(c *cell[K, V]) {
 	case inWindow:
 		l.window.remove(c)
 	case inMain:
+		l.feed.settled -= c.cost + mainBytes
 		l.feed.withdraw(c)
 	case leaving, nowhere:
 	}

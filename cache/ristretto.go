@@ -79,6 +79,7 @@ func Ristretto[K comparable, V any](config RistrettoConfig) (L1[K, V], error) {
 		epochAfter: max(16, counters/16),
 	}
 	l.feed.batchBytes = room / 64
+	l.feed.mainRoom = room - windowRoom
 	l.window.init(windowRoom)
 	for i := range l.shards {
 		l.shards[i].cells = make(map[K]*cell[K, V])
@@ -89,7 +90,7 @@ func Ristretto[K comparable, V any](config RistrettoConfig) (L1[K, V], error) {
 	l.main, err = ristretto.NewCache(&ristretto.Config[uint64, *cell[K, V]]{
 		NumCounters:        counters,
 		MaxCost:            room - windowRoom,
-		BufferItems:        256,
+		BufferItems:        recordBuffer(counters),
 		IgnoreInternalCost: true,
 		KeyToHash:          func(hash uint64) (uint64, uint64) { return hash, 0 },
 		OnEvict:            func(item *ristretto.Item[*cell[K, V]]) { l.evicted(item.Value) },
@@ -105,6 +106,11 @@ func Ristretto[K comparable, V any](config RistrettoConfig) (L1[K, V], error) {
 	}
 	return l, nil
 }
+
+// recordBuffer is how many accesses each processor collects before it passes them
+// on. ristretto keeps three such collections and loses what comes while it does not
+// get a processor, so that more is better, as far as it does not make it late.
+func recordBuffer(counters int64) int64 { return min(max(counters/32, 64), 2048) }
 
 // ristrettoL1 takes its locks in this order: feed.flushing, a shard, the window.
 // ristretto's own goroutine takes a shard and the window when it drops an entry,

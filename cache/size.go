@@ -67,6 +67,9 @@ func planOf(t reflect.Type, outer []reflect.Type) (sizePlan, bool) {
 		}
 		return func(v reflect.Value) int64 { return elements(v, elem) }, simple
 	case reflect.Pointer:
+		if len(outer) > 1 && isMachinery(t.Elem()) {
+			return nil, true
+		}
 		elem, simple := planOf(t.Elem(), outer)
 		size := blockSize(int64(t.Elem().Size()), !isFlat(t.Elem()))
 		return func(v reflect.Value) int64 {

@@ -38,8 +38,8 @@ func (w *sizeWalk) first(at uintptr, t reflect.Type) bool {
 	return true
 }
 
-// held returns what v holds beyond its inline size. Depth is how many pointers
-// have been followed.
+// held returns what v holds beyond its inline size. Depth is how far inside the
+// value it is.
 func (w *sizeWalk) held(v reflect.Value, depth int) int64 {
 	if w.left--; w.left < 0 || !v.IsValid() || isShared(v.Type()) {
 		return 0
@@ -58,7 +58,7 @@ func (w *sizeWalk) held(v reflect.Value, depth int) int64 {
 	case reflect.Struct:
 		sum := int64(0)
 		for i := range v.NumField() {
-			sum += w.held(v.Field(i), depth)
+			sum += w.held(v.Field(i), depth+1)
 		}
 		return sum
 	case reflect.Pointer:
