@@ -12,6 +12,7 @@
 //
 //	ratelimit    gives each client its share, by address, user, key or route; in one process or a fleet
 //	shed         admits what the backend can serve, by priority; finds the capacity itself
+//	cache        keeps hot content near: one load a key, in a process and in a fleet; stale rather than nothing
 //	spike        makes such a crowd, on your own machine, and shows what became of it
 //	seawalltest  tests middleware: conformance, leaks, an in-memory network
 //

@@ -176,14 +176,16 @@ func (l *listener[K, V]) obey(d *reader) {
 	if d.failed {
 		return
 	}
-	at := r.here(int64(binary.LittleEndian.Uint64(when)))
+	us := int64(binary.LittleEndian.Uint64(when))
 	switch kind[0] {
 	case kindTag:
-		if checkTags([]string{name}, 1) == nil {
-			c.outdate(at, []string{name})
+		if checkTags([]string{name}, 1) == nil && raise(&(*c.tagged([]string{name}))[0].inStore, us) {
+			c.outdate(r.here(us), []string{name})
 		}
 	case kindAll:
-		c.outdateAll(at)
+		if raise(&r.allSeen, us) {
+			c.outdateAll(r.here(us))
+		}
 	default:
 		d.failed = true
 	}

@@ -64,6 +64,9 @@ func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Load == nil && cfg.LoadMany != nil {
+		cfg.Load = oneOfMany(cfg.LoadMany)
+	}
 	c := &Cache[K, V]{
 		cfg: cfg, clock: coarse.New(), clone: cfg.Clone,
 		loads: make(chan struct{}, cfg.MaxLoads), refreshes: make(chan struct{}, cfg.MaxRefreshes),
@@ -78,7 +81,7 @@ func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 	if cfg.NegativeTTL > 0 {
 		c.negatives = newNegatives[K, V](cfg.MaxNegative)
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.ctx, c.cancel = context.WithCancel(context.Background()) //nolint:gosec // Close cancels it
 	if cfg.Shared.L2 != nil {
 		c.remote = newRemote(c)
 	}
@@ -90,7 +93,11 @@ func (c *Cache[K, V]) makeL1() (err error) {
 	case c.cfg.L1 != nil:
 		c.l1 = c.cfg.L1
 	case c.cfg.MaxBytes > 0:
-		c.l1, err = Ristretto[K, V](RistrettoConfig{MaxBytes: c.cfg.MaxBytes})
+		room := c.cfg.MaxBytes
+		if c.cfg.NegativeTTL > 0 {
+			room -= min(int64(c.cfg.MaxNegative)*negativeBytes, room/2)
+		}
+		c.l1, err = Ristretto[K, V](RistrettoConfig{MaxBytes: room})
 	default:
 		if c.cfg.MaxEntries == 0 {
 			c.cfg.MaxEntries = 10_000

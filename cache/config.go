@@ -95,8 +95,9 @@ type Config[K comparable, V any] struct {
 	// NegativeTTL is how long ErrNotFound is remembered, in this process. Default 5 s;
 	// seawall.Off is not at all.
 	NegativeTTL time.Duration
-	// MaxNegative is for how many keys. They take no room from values. Default
-	// 10 000.
+	// MaxNegative is for how many keys. They take no room from values, but for a
+	// sixteenth of MaxBytes, if that is set; then keys above 200 bytes are not
+	// remembered. Default 10 000, with MaxBytes at most one for each 4 KiB.
 	MaxNegative int
 
 	// MaxEntries bounds L1 by count, with LRU. Default 10 000, unless MaxBytes or L1
@@ -115,8 +116,9 @@ type Config[K comparable, V any] struct {
 	// one, and must not change it.
 	Clone func(V) V
 	// MaxTags is how many tags are known at once. When there are more, the entries
-	// of those used least recently are forgotten with them. Default 100 000, about
-	// 15 MiB.
+	// of those used least recently are forgotten with them. They take about 250 bytes
+	// each, which MaxBytes does not count. Default 100 000, with MaxBytes at most one
+	// for each 8 KiB.
 	MaxTags int
 
 	// Shared is the tier that processes share. Default none.
@@ -192,8 +194,12 @@ func (c Config[K, V]) resolve() (Config[K, V], error) {
 	note(duration("ErrorPause", &c.ErrorPause, time.Second, false))
 	note(duration("NegativeTTL", &c.NegativeTTL, 5*time.Second, true))
 	note(count("MaxRefreshes", &c.MaxRefreshes, 32))
-	note(count("MaxNegative", &c.MaxNegative, 10_000))
-	note(count("MaxTags", &c.MaxTags, 100_000))
+	negatives, tags := 10_000, 100_000
+	if c.MaxBytes > 0 {
+		negatives, tags = int(min(max(c.MaxBytes>>12, 16), 10_000)), int(min(max(c.MaxBytes>>13, 100), 100_000))
+	}
+	note(count("MaxNegative", &c.MaxNegative, negatives))
+	note(count("MaxTags", &c.MaxTags, tags))
 	note(factor("Jitter", &c.Jitter, 0.1, 1))
 	note(factor("Early", &c.Early, 1, 1000))
 	if bad != nil {

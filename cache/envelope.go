@@ -160,7 +160,7 @@ func inflate(data []byte, size int) ([]byte, error) {
 	out.Grow(min(size+bytes.MinRead, 64*len(data)+bytes.MinRead))
 	n, err := io.Copy(&out, io.LimitReader(r, int64(size)+1))
 	if err != nil || n != int64(size) {
-		return nil, fmt.Errorf("%w: it does not unpack to %d bytes: %v", errEnvelope, size, err)
+		return nil, fmt.Errorf("%w: it does not unpack to %d bytes: %w", errEnvelope, size, err)
 	}
 	return out.Bytes(), nil
 }

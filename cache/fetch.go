@@ -3,7 +3,9 @@ package cache
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +16,18 @@ func (r *remote[K, V]) fetch(b *batch[K, V], flights []*flight[K, V]) (mine, oth
 	if len(rest) == 0 || !answered || r.leaser == nil || b.load == nil && !b.many {
 		return rest, nil
 	}
-	return r.lease(b, rest)
+	mine, others = r.lease(b, rest)
+	if len(mine) == 0 || !mine[0].leased.Load() {
+		return mine, others
+	}
+	// Whoever had the lease before may have filled L2 since it was read.
+	again, _ := r.lookup(b, mine)
+	for _, f := range mine {
+		if !slices.Contains(again, f) {
+			b.release(f)
+		}
+	}
+	return again, others
 }
 
 // read is a flight and what L2 has for it.
@@ -80,10 +93,8 @@ func (r *remote[K, V]) parse(d *read[K, V], data []byte) {
 }
 
 func (r *remote[K, V]) sawAll(data []byte) {
-	if us, ok := decodeEpoch(data); ok {
-		if at := r.here(us); at > r.c.all.Load() {
-			r.c.outdateAll(at)
-		}
+	if us, ok := decodeEpoch(data); ok && raise(&r.allSeen, us) {
+		r.c.outdateAll(r.here(us))
 	}
 }
 
@@ -115,10 +126,8 @@ func (r *remote[K, V]) learnTags(ctx context.Context, reads []read[K, V]) bool {
 		return false
 	}
 	for i, t := range tags {
-		if us, ok := decodeEpoch(values[i]); ok {
-			if epoch := r.here(us); epoch > t.epoch.Load() {
-				r.c.outdate(epoch, []string{t.name})
-			}
+		if us, ok := decodeEpoch(values[i]); ok && raise(&t.inStore, us) {
+			r.c.outdate(r.here(us), []string{t.name})
 		}
 		t.known.Store(at)
 	}
@@ -161,8 +170,22 @@ func (r *remote[K, V]) use(b *batch[K, V], d *read[K, V]) bool {
 		c.refresh(b.parent, f.key, e, b.load, b.many)
 		return true
 	}
-	f.spare = e
+	f.spare.Store(e)
 	return false
+}
+
+// raise sets n to at, if that is more. The same time of L2's clock is not always
+// the same one here: it is acted upon once.
+func raise(n *atomic.Int64, at int64) bool {
+	for {
+		old := n.Load()
+		if at <= old {
+			return false
+		}
+		if n.CompareAndSwap(old, at) {
+			return true
+		}
+	}
 }
 
 // entry is what an envelope makes here. Fresh is until when it is so for L2.
@@ -198,7 +221,7 @@ func (r *remote[K, V]) item(key K, e *Entry[V]) *Item {
 
 func (r *remote[K, V]) envelop(key K, e *Entry[V], payload []byte) *Item {
 	v := envelope{
-		created: r.inStore(e.created), took: e.took, ttl: e.ttl, stale: e.stale, last: e.last, payload: payload,
+		created: r.createdInStore(e.created), took: e.took, ttl: e.ttl, stale: e.stale, last: e.last, payload: payload,
 		fresh: millis(time.Duration(e.fresh.Load() - e.created)),
 	}
 	if e.tags != nil {

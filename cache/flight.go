@@ -36,7 +36,7 @@ type flight[K comparable, V any] struct {
 	err      error
 	outdated bool // something was invalidated meanwhile that is in it
 
-	spare *Entry[V] // of L2: stale, for when the load fails
+	spare atomic.Pointer[Entry[V]] // of L2: stale, for when the load fails
 }
 
 const flightShards = 64
@@ -69,7 +69,7 @@ func (c *Cache[K, V]) wait(ctx context.Context, key K, load Loader[K, V], old *E
 		b := c.newBatch(ctx, load)
 		f := c.join(b, key, old)
 		b.start()
-		v, err, again := c.await(ctx, f, old, epoch)
+		v, again, err := c.await(ctx, f, old, epoch)
 		switch {
 		case again:
 		case !errors.Is(err, errNoLoader):
@@ -86,11 +86,38 @@ func (c *Cache[K, V]) join(b *batch[K, V], key K, old *Entry[V]) *flight[K, V] {
 	defer mu.Unlock()
 	f := m[key]
 	if f == nil {
+		if f = c.landedBefore(key, old); f != nil {
+			return f
+		}
 		f = c.newFlight(m, b, key, old)
 	}
 	f.waiters++
 	return f
 }
+
+// landedBefore returns a flight that has ended, if one has since the caller looked
+// at L1. The caller holds the lock of the key.
+func (c *Cache[K, V]) landedBefore(key K, old *Entry[V]) *flight[K, V] {
+	f := &flight[K, V]{key: key, epoch: c.epoch.Load(), over: true}
+	e, ok := c.l1.Get(key)
+	switch {
+	case ok && e != old && e.plain(c.clock.Exact(), f.epoch):
+		f.entry = e
+	case !ok && c.negatives.has(c, key):
+		f.err = ErrNotFound
+	default:
+		return nil
+	}
+	f.done = ended
+	return f
+}
+
+// ended is the end of all flights that never were under way.
+var ended = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 func (c *Cache[K, V]) newFlight(m map[K]*flight[K, V], b *batch[K, V], key K, old *Entry[V]) *flight[K, V] {
 	f := &flight[K, V]{key: key, old: old, epoch: c.epoch.Load(), began: c.clock.Exact(), done: make(chan struct{}), batch: b}
@@ -102,7 +129,7 @@ func (c *Cache[K, V]) newFlight(m map[K]*flight[K, V], b *batch[K, V], key K, ol
 }
 
 // await waits for one flight.
-func (c *Cache[K, V]) await(ctx context.Context, f *flight[K, V], old *Entry[V], epoch uint32) (v V, err error, again bool) { //nolint:revive,staticcheck // again is about the error
+func (c *Cache[K, V]) await(ctx context.Context, f *flight[K, V], old *Entry[V], epoch uint32) (v V, again bool, err error) {
 	var soft <-chan time.Time
 	if old != nil && c.cfg.SoftTimeout > 0 {
 		left := c.cfg.SoftTimeout - time.Duration(c.clock.Exact()-f.began)
@@ -116,32 +143,33 @@ func (c *Cache[K, V]) await(ctx context.Context, f *flight[K, V], old *Entry[V],
 	case <-soft:
 		c.leave(f, true)
 		c.degraded(ctx, seawall.DeadlineExceeded)
-		return c.out(old.value), nil, false
+		return c.out(old.value), false, nil
 	case <-ctx.Done():
 		c.leave(f, false)
 		if old != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			c.degraded(ctx, seawall.DeadlineExceeded)
-			return c.out(old.value), nil, false
+			return c.out(old.value), false, nil
 		}
-		return v, ctx.Err(), false
+		return v, false, ctx.Err()
 	}
 }
 
 // landed is what a flight has brought for one who waited.
-func (c *Cache[K, V]) landed(ctx context.Context, f *flight[K, V], old *Entry[V], epoch uint32) (v V, err error, again bool) { //nolint:revive,staticcheck // as above
+func (c *Cache[K, V]) landed(ctx context.Context, f *flight[K, V], old *Entry[V], epoch uint32) (v V, again bool, err error) {
 	switch {
 	case f.err == nil && f.outdated && f.epoch != epoch:
-		return v, nil, true // this caller came after that
+		return v, true, nil // this caller came after that
 	case f.err == nil:
-		return c.out(f.entry.value), nil, false
-	case f.spare != nil:
-		old = f.spare
+		return c.out(f.entry.value), false, nil
+	}
+	if spare := f.spare.Load(); spare != nil {
+		old = spare
 	}
 	if old != nil && c.standsIn(f.err) {
 		c.degraded(ctx, seawall.CircuitOpen)
-		return c.out(old.value), nil, false
+		return c.out(old.value), false, nil
 	}
-	return v, f.err, false
+	return v, false, f.err
 }
 
 // standsIn says whether a stale value may be shown in place of an error.
@@ -226,9 +254,21 @@ func (c *Cache[K, V]) land(f *flight[K, V], e *Entry[V], item *Item, err error) 
 				c.remote.outbox.fill(f.key, *item)
 			}
 		}
-	case e != nil && !f.void: // not found
+	case f.void:
+	case errors.Is(err, ErrNotFound) && !errors.Is(err, errNoLoader):
 		c.l1.Delete(f.key)
-		c.negatives.set(f.key, e)
+		if e != nil {
+			c.negatives.set(f.key, e)
+		}
+		if c.remote != nil && (f.old != nil || f.spare.Load() != nil) {
+			c.remote.outbox.add(&op[K, V]{kind: opDelete, name: c.remote.name(f.key), key: f.key})
+		}
+	default:
+		// What is stale in L2 is as good here until the next try.
+		if spare := f.spare.Load(); spare != nil && c.standsIn(err) && c.current(spare) {
+			spare.seen.Store(f.epoch)
+			c.l1.Set(f.key, spare, c.cost(f.key, spare))
+		}
 	}
 	if f.waiters > 0 || f.keep { // or leave has said so already
 		f.batch.wanted.Add(-1)

@@ -45,8 +45,8 @@ func writable(t reflect.Type) bool {
 	case reflect.Array:
 		return writable(t.Elem())
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); !f.IsExported() || !writable(f.Type) {
+		for f := range t.Fields() {
+			if !f.IsExported() || !writable(f.Type) {
 				return false
 			}
 		}
@@ -103,10 +103,7 @@ func parseKey(s string, v reflect.Value) (rest string, err error) {
 		v.SetString(text)
 		return s[len(quoted):], err
 	}
-	word := s
-	if i := strings.IndexByte(s, ','); i >= 0 {
-		word = s[:i]
-	}
+	word, _, _ := strings.Cut(s, ",")
 	switch {
 	case v.Kind() == reflect.Bool:
 		v.SetBool(word == "true")

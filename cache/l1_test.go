@@ -6,11 +6,11 @@ import (
 	"testing"
 
 	"github.com/seawall-go/seawall/cache"
-	"github.com/seawall-go/seawall/seawalltest"
+	"github.com/seawall-go/seawall/seawalltest/cachetest"
 )
 
 func TestLRU(t *testing.T) {
-	seawalltest.L1(t, func(t *testing.T, entries int) cache.L1[string, int] {
+	cachetest.L1(t, func(t *testing.T, entries int) cache.L1[string, int] {
 		l1, err := cache.LRU[string, int](entries)
 		if err != nil {
 			t.Fatal(err)
@@ -20,9 +20,9 @@ func TestLRU(t *testing.T) {
 }
 
 func TestRistretto(t *testing.T) {
-	seawalltest.L1(t, func(t *testing.T, entries int) cache.L1[string, int] {
+	cachetest.L1(t, func(t *testing.T, entries int) cache.L1[string, int] {
 		l1, err := cache.Ristretto[string, int](cache.RistrettoConfig{
-			MaxBytes: int64(entries)*(seawalltest.L1Cost+300) + 1<<20, Counters: 10 * int64(entries),
+			MaxBytes: int64(entries)*(cachetest.L1Cost+300) + 1<<20, Counters: 10 * int64(entries),
 		})
 		if err != nil {
 			t.Fatal(err)

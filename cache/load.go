@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -64,8 +65,8 @@ func (c *Cache[K, V]) newBatch(ctx context.Context, load Loader[K, V]) *batch[K,
 // add takes one flight in, which others may join or leave from now on.
 func (b *batch[K, V]) add(f *flight[K, V]) {
 	if b.ctx == nil {
-		b.ctx, b.cancel = context.WithTimeout(context.WithoutCancel(b.parent), b.c.cfg.LoadTimeout)
-		b.wanted.Add(1) // until start
+		b.ctx, b.cancel = context.WithTimeout(context.WithoutCancel(b.parent), b.c.cfg.LoadTimeout) //nolint:gosec // start and run cancel it
+		b.wanted.Add(1)                                                                             // until start
 	}
 	b.wanted.Add(1)
 	b.flights = append(b.flights, f)
@@ -118,19 +119,39 @@ func (b *batch[K, V]) run() {
 	stop := context.AfterFunc(c.ctx, b.cancel) // Close
 	defer stop()
 	// A load that does not end with its context must not hold up who waits.
-	stopWaiting := context.AfterFunc(b.ctx, func() { b.failRest(b.why()) })
-	defer stopWaiting()
-	b.guarded(b.flights, func() {
-		if c.remote == nil {
-			b.loadAll(b.flights)
-			return
+	told := make(chan struct{})
+	stopWaiting := context.AfterFunc(b.ctx, func() {
+		defer close(told)
+		b.failRest(b.why())
+	})
+	defer func() {
+		if !stopWaiting() {
+			<-told
 		}
-		mine, others := c.remote.fetch(b, b.flights)
-		b.loadAll(mine)
-		if len(others) > 0 {
-			b.loadAll(c.remote.waitFor(b, others))
+	}()
+	b.guarded(b.flights, func() {
+		for some := range slices.Chunk(b.flights, mostTogether) {
+			b.bring(some)
 		}
 	})
+}
+
+// mostTogether is how many keys are asked for in one go: more would hold up
+// everybody else who asks the same store.
+const mostTogether = 1000
+
+// bring brings flights to an end, by what L2 has, or by loads.
+func (b *batch[K, V]) bring(flights []*flight[K, V]) {
+	r := b.c.remote
+	if r == nil {
+		b.loadAll(flights)
+		return
+	}
+	mine, others := r.fetch(b, flights)
+	b.loadAll(mine)
+	if len(others) > 0 {
+		b.loadAll(r.waitFor(b, others))
+	}
 }
 
 // why says why the context of the loads has ended.
@@ -148,7 +169,7 @@ func (b *batch[K, V]) guarded(flights []*flight[K, V], run func()) {
 		if finished {
 			return
 		}
-		err := error(ErrGoexit)
+		err := ErrGoexit
 		if v := recover(); v != nil { // the callers' own, told to all of them
 			err = &PanicError{v, debug.Stack()}
 		}
@@ -230,7 +251,7 @@ func (b *batch[K, V]) result(f *flight[K, V], v V, m *Meta, began int64, err err
 		b.keep(f, e)
 	case errors.Is(err, ErrNotFound):
 		c.stats.notFound.Add(1)
-		c.land(f, c.absent(m, began), nil, err)
+		c.land(f, c.absent(f.key, m, began), nil, err)
 		b.release(f)
 	default:
 		b.fail(f, err)
@@ -265,11 +286,16 @@ func (b *batch[K, V]) keep(f *flight[K, V], e *Entry[V]) {
 // fail ends a flight with an error. What is stale is left alone for a while.
 func (b *batch[K, V]) fail(f *flight[K, V], err error) {
 	c := b.c
-	real := !errors.Is(err, errNoLoader) && !errors.Is(err, ErrClosed)
-	if real && f.old != nil && c.standsIn(err) {
-		f.old.pause(c.clock.Exact(), c.cfg.ErrorPause)
+	// A load that nobody waits for any more has not failed.
+	failed := !errors.Is(err, errNoLoader) && !errors.Is(err, ErrClosed) && !errors.Is(b.ctx.Err(), context.Canceled)
+	if failed && c.standsIn(err) {
+		for _, stale := range [...]*Entry[V]{f.old, f.spare.Load()} {
+			if stale != nil {
+				stale.pause(c.clock.Exact(), c.cfg.ErrorPause)
+			}
+		}
 	}
-	if first, _ := c.land(f, nil, nil, err); first && real {
+	if first, _ := c.land(f, nil, nil, err); first && failed {
 		c.stats.failures.Add(1)
 	}
 	b.release(f)

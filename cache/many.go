@@ -74,9 +74,9 @@ func (c *Cache[K, V]) getAll(ctx context.Context, keys []K) func(yield func(resu
 		for i, m := range missing {
 			r := result[K, V]{key: m.key, loaded: true}
 			var retry bool
-			r.value, r.err, retry = c.await(ctx, m.f, m.old, epoch)
-			if retry || errors.Is(r.err, errNoLoader) && (load != nil || many) {
-				r.value, r.err = c.alone(ctx, m.key)
+			r.value, retry, r.err = c.await(ctx, m.f, m.old, epoch)
+			if retry || errors.Is(r.err, errNoLoader) && load != nil {
+				r.value, r.err = c.Get(ctx, m.key)
 			}
 			if !yield(r) {
 				for _, rest := range missing[i+1:] {
@@ -94,19 +94,20 @@ type lacking[K comparable, V any] struct {
 	f   *flight[K, V]
 }
 
-// alone asks for one key once more.
-func (c *Cache[K, V]) alone(ctx context.Context, key K) (V, error) {
-	if c.cfg.Load != nil {
-		return c.Get(ctx, key)
-	}
-	return c.GetOrLoad(ctx, key, func(ctx context.Context, key K, m *Meta) (v V, err error) {
-		err = ErrNotFound
-		return v, errors.Join(c.cfg.LoadMany(ctx, []K{key}, func(k K, found V, meta Meta) {
+// oneOfMany is the Loader where there is only a BatchLoader.
+func oneOfMany[K comparable, V any](many BatchLoader[K, V]) Loader[K, V] {
+	return func(ctx context.Context, key K, m *Meta) (v V, err error) {
+		missing := ErrNotFound
+		err = many(ctx, []K{key}, func(k K, found V, meta Meta) {
 			if k == key {
-				v, *m, err = found, meta, nil
+				v, *m, missing = found, meta, nil
 			}
-		}), err)
-	})
+		})
+		if missing == nil || err == nil {
+			return v, missing
+		}
+		return v, err
+	}
 }
 
 // have returns what is in L1, and adds to again what is to be renewed.
@@ -122,7 +123,7 @@ func (c *Cache[K, V]) have(key K, again *batch[K, V]) (r result[K, V], m lacking
 	switch state {
 	case Miss:
 		c.stats.misses.Add(1)
-		if again.load == nil && !again.many && c.remote == nil {
+		if again.load == nil && c.remote == nil {
 			r.err = c.absence()
 			return r, m, true
 		}
@@ -131,8 +132,9 @@ func (c *Cache[K, V]) have(key K, again *batch[K, V]) (r result[K, V], m lacking
 		c.stats.negative.Add(1)
 		r.err = ErrNotFound
 		return r, m, true
+	case Fresh, Stale:
 	case refreshing:
-		if again.load != nil || again.many {
+		if again.load != nil {
 			c.renew(again, key, e)
 		}
 	}

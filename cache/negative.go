@@ -1,9 +1,14 @@
 package cache
 
 import (
-	"time"
-
 	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// What an L1 that is bounded by memory leaves for a key that is not there, and
+// the longest key that is then remembered.
+const (
+	negativeBytes  = 256
+	maxNegativeKey = 200
 )
 
 // negatives remembers what is not there, apart from values, so that made-up keys
@@ -58,13 +63,19 @@ func (n *negatives[K, V]) len() int {
 	return n.known.Len()
 }
 
-// absent makes the entry of a key that is not there.
-func (c *Cache[K, V]) absent(m *Meta, began int64) *Entry[V] {
+// absent makes the entry of a key that is not there, nil if its key is too long.
+func (c *Cache[K, V]) absent(key K, m *Meta, began int64) *Entry[V] {
 	ttl := c.cfg.NegativeTTL
 	if m.TTL > 0 {
-		ttl = min(m.TTL, time.Duration(longest))
+		ttl = min(m.TTL, longest)
 	}
 	e := &Entry[V]{created: began, tags: c.tagged(m.Tags)}
+	if c.size != nil {
+		var none V
+		if c.size(&key, &none) > entryBytes[K, V]()+maxNegativeKey {
+			return nil
+		}
+	}
 	e.fresh.Store(began + int64(ttl))
 	return e
 }

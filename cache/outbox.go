@@ -278,13 +278,18 @@ func (o *outbox[K, V]) write(ops []*op[K, V], deletes []string, sets []Item) err
 	}
 	at := make(map[string]int64)
 	for _, p := range ops {
-		if p.kind == opTag || p.kind == opAll {
-			at[p.name] = p.at
+		us := r.epochInStore(p.at)
+		at[p.name] = us
+		if p.kind == opTag {
+			raise(&(*r.c.tagged([]string{p.tag}))[0].inStore, us)
+		}
+		if p.kind == opAll {
+			raise(&r.allSeen, us)
 		}
 	}
 	for i := range sets {
 		if sets[i].Value == nil {
-			sets[i].Value, sets[i].TTL = encodeEpoch(r.epochInStore(at[sets[i].Key])), r.maxLife+time.Minute
+			sets[i].Value, sets[i].TTL = encodeEpoch(at[sets[i].Key]), r.maxLife+time.Minute
 		}
 	}
 	err := r.call(r.c.ctx, func(ctx context.Context) error {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +19,7 @@ type remote[K comparable, V any] struct {
 	l2     L2
 	leaser Leaser // nil if there is none
 	guard  *storeguard.Guard
+	places chan struct{} // for calls; they wait for one a little
 	outbox outbox[K, V]
 	bus    *listener[K, V] // nil without one
 
@@ -28,10 +28,9 @@ type remote[K comparable, V any] struct {
 	maxLife time.Duration // of anything in L2
 	allKey  string
 
-	// What L2's clock says is the Cache's, in microseconds, and this.
-	offset  atomic.Int64
-	learned atomic.Bool
+	clock   storeClock
 	allRead atomic.Int64 // when the epoch of all was read the last time
+	allSeen atomic.Int64 // what it was, by L2's clock
 }
 
 const (
@@ -42,15 +41,15 @@ const (
 
 func newRemote[K comparable, V any](c *Cache[K, V]) *remote[K, V] {
 	s := &c.cfg.Shared
-	r := &remote[K, V]{c: c, cfg: s, l2: s.L2, allKey: s.Prefix + ":a"}
+	r := &remote[K, V]{c: c, cfg: s, l2: s.L2, allKey: s.Prefix + ":a", places: make(chan struct{}, mostCalls)}
 	r.maxLife = max(day, min(c.cfg.TTL+max(c.cfg.StaleWhileRevalidate, c.cfg.StaleIfError), longest))
 	if leaser, can := s.L2.(Leaser); can && !s.NoLease {
 		r.leaser = leaser
 	}
 	var id [8]byte
-	rand.Read(id[:]) //nolint:errcheck // it never fails
+	rand.Read(id[:])
 	r.node = hex.EncodeToString(id[:])
-	r.offset.Store(time.Now().UnixMicro() - c.clock.Exact()/1e3)
+	r.clock.offset = time.Now().UnixMicro() - c.clock.Exact()/1e3
 	r.outbox.r = r
 	r.outbox.kick = make(chan struct{}, 1)
 	r.guard = storeguard.New(storeguard.Config{
@@ -84,33 +83,34 @@ var errDown = errors.New("seawall/cache: L2 does not answer")
 // call calls L2 and waits for its answer, at most Budget. While L2 is given up
 // nobody waits; a call that may be made then only finds out whether it is back.
 func (r *remote[K, V]) call(ctx context.Context, do func(context.Context) error) error {
-	if r.c.hand.noL2.Load() {
-		return errDown
-	}
 	up := r.guard.Up()
-	if !up && !r.guard.May() {
+	if r.c.hand.noL2.Load() || !up && !r.guard.May() {
 		return errDown
 	}
-	var err error
-	done := make(chan struct{})
-	began := r.c.clock.Exact()
-	call := r.guard.Go(func(ctx context.Context) error {
-		defer close(done)
-		err = errPanicked
-		err = do(ctx)
-		return err
-	})
-	if call == nil || !up {
+	if !up {
+		select {
+		case r.places <- struct{}{}:
+			r.launch(do)
+		default:
+		}
 		return errDown
 	}
 	late := time.NewTimer(r.cfg.Budget)
 	defer late.Stop()
 	select {
-	case <-done:
-		if err == nil || r.c.clock.Exact()-began < int64(r.cfg.Budget) {
-			return err
-		}
-		return storeguard.ErrSlow
+	case r.places <- struct{}{}:
+	case <-late.C:
+		return errDown
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	call, done := r.launch(do)
+	if call == nil {
+		return errDown
+	}
+	select {
+	case err := <-done:
+		return err
 	case <-late.C:
 		call.Slow()
 		return storeguard.ErrSlow
@@ -119,53 +119,30 @@ func (r *remote[K, V]) call(ctx context.Context, do func(context.Context) error)
 	}
 }
 
+// launch makes a call for which there is a place.
+func (r *remote[K, V]) launch(do func(context.Context) error) (*storeguard.Call, <-chan error) {
+	done := make(chan error, 1)
+	call := r.guard.Go(func(ctx context.Context) error {
+		err := errPanicked
+		defer func() {
+			done <- err
+			<-r.places
+		}()
+		err = do(ctx)
+		return err
+	})
+	if call == nil {
+		<-r.places
+	}
+	return call, done
+}
+
 var errPanicked = errors.New("seawall/cache: panic in L2")
 
 // name is a key as L2 knows it.
 func (r *remote[K, V]) name(key K) string { return r.cfg.Prefix + ":v:" + r.cfg.EncodeKey(key) }
 
 func (r *remote[K, V]) tagName(tag string) string { return r.cfg.Prefix + ":t:" + tag }
-
-// --- clocks
-
-// epochMargin is what is added to the time of an invalidation in L2: as much as
-// this process may be wrong about L2's clock.
-const epochMargin = 5 * time.Millisecond
-
-// inStore is a time of this process by L2's clock, in microseconds since 1970.
-func (r *remote[K, V]) inStore(at int64) int64 { return floorDiv(at, 1e3) + r.offset.Load() }
-
-func (r *remote[K, V]) epochInStore(at int64) int64 {
-	return r.inStore(at) + 1 + epochMargin.Microseconds()
-}
-
-// here is a time of L2's clock by that of this process.
-func (r *remote[K, V]) here(us int64) int64 { return (us - r.offset.Load()) * 1e3 }
-
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
-
-// clockSays takes in what L2's clock said between two moments of this process.
-func (r *remote[K, V]) clockSays(now time.Time, began, ended int64) {
-	if !now.IsZero() {
-		r.offset.Store(now.UnixMicro() - (began+ended)/2e3)
-	}
-	r.learned.Store(true)
-}
-
-// learnClock asks for L2's clock, before the first thing is written by it.
-func (r *remote[K, V]) learnClock() error {
-	if r.learned.Load() {
-		return nil
-	}
-	_, err := r.get(r.c.ctx, []string{r.allKey})
-	return err
-}
 
 // get reads keys of L2.
 func (r *remote[K, V]) get(ctx context.Context, keys []string) ([][]byte, error) {
@@ -180,16 +157,8 @@ func (r *remote[K, V]) get(ctx context.Context, keys []string) ([][]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	r.clockSays(now, began, r.c.clock.Exact())
+	r.clock.says(now, began, r.c.clock.Exact())
 	return values, nil
-}
-
-// Times of invalidation are kept as decimals.
-func encodeEpoch(us int64) []byte { return strconv.AppendInt(nil, us, 10) }
-
-func decodeEpoch(data []byte) (us int64, ok bool) {
-	us, err := strconv.ParseInt(string(data), 10, 64)
-	return us, err == nil
 }
 
 // --- what others invalidate

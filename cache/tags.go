@@ -20,8 +20,9 @@ type tag struct {
 	name string
 	// epoch is when it was invalidated the last time: what was loaded before or
 	// then is invalid.
-	epoch atomic.Int64
-	known atomic.Int64 // when L2 has last said when that was
+	epoch   atomic.Int64
+	inStore atomic.Int64 // the same by L2's clock
+	known   atomic.Int64 // when L2 has last said when that was
 }
 
 // tagList are the tags of an entry; nil if it has none.
@@ -117,7 +118,6 @@ func (c *Cache[K, V]) outdateAll(at int64) {
 	c.all.Store(max(c.all.Load(), at))
 	c.epoch.Add(1)
 	c.tags.mu.Unlock()
-	c.l1.Clear() // what is stored after this is judged by its time
 	c.negatives.clear()
 }
 
@@ -138,6 +138,7 @@ func (c *Cache[K, V]) gapped() {
 func (c *Cache[K, V]) Clear(ctx context.Context) error {
 	at := c.stamp()
 	c.outdateAll(at)
+	c.l1.Clear() // only for the memory
 	if c.remote == nil {
 		return c.open()
 	}

@@ -40,11 +40,13 @@ func (c *Cache[K, V]) SetWith(ctx context.Context, key K, value V, m Meta) error
 	case len(payload) > c.cfg.Shared.MaxValue:
 		return fmt.Errorf("seawall/cache: Set: the value must have at most Shared.MaxValue bytes, %d (got %d)", c.cfg.Shared.MaxValue, len(payload))
 	}
-	_ = c.remote.learnClock() // the envelope has its time; without it, a restart of L2 may find it older
 	w := newWaiter(1)
-	item := c.remote.envelop(key, e, payload)
+	tell := &op[K, V]{kind: opSet, name: c.remote.name(key), key: key, waiting: []*waiter{w}}
+	if c.remote.learnClock() == nil { // else it is written later, when that is known
+		tell.item = c.remote.envelop(key, e, payload)
+	}
 	c.remote.localTTL(e)
-	c.put(key, e, &op[K, V]{kind: opSet, name: item.Key, key: key, item: item, waiting: []*waiter{w}})
+	c.put(key, e, tell)
 	c.remote.settled(ctx, w)
 	return nil
 }

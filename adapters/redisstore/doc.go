@@ -1,4 +1,5 @@
-// Package redisstore keeps rate limits that several processes share in Redis.
+// Package redisstore keeps in Redis what several processes share: rate limits,
+// and the values of a cache.
 //
 //	client := redis.NewUniversalClient(redisstore.Tune(&redis.UniversalOptions{
 //		Addrs: []string{"redis:6379"},
@@ -9,10 +10,12 @@
 //		Sharing: &ratelimit.Sharing{Store: store, Nodes: 8},
 //	}}}))
 //
-// Redis may be alone, behind Sentinels, a Cluster or a [redis.Ring]. It needs no
-// module, and nothing newer than Redis 5; the tests run with 7.0.
+// The same Store is the cache.L2 and the cache.Leaser of package cache, and
+// [NewBus] its cache.Bus. Redis may be alone, behind Sentinels, a Cluster or a
+// [redis.Ring]. It needs no module, and nothing newer than Redis 5; the tests run
+// with 7.0.
 //
-// # What is kept
+// # Limits
 //
 // A bucket is one string: when its debt will be paid off, by Redis's own clock,
 // in seconds and microseconds, and the time of the largest burst of which something
@@ -34,17 +37,49 @@
 //
 // Each call uses one key, so that a Cluster needs no hash tags.
 //
+// # Values
+//
+// A value is a string under the key that the cache gives it, and a lease another
+// one beside it, "{key}:lease", which holds its token. Keys that are empty, longer
+// than 512 bytes, or have braces that Redis would not take for a hash tag, are
+// there by their SHA-256, as "{...}:hash".
+//
+// Each call is one round trip, however many keys it has: a Get is one MGET, with a
+// TIME once a second; SET NX takes leases; a script fills them, as it looks whether
+// the token is still there and writes in one step. On a Cluster or a Ring a call
+// is a pipeline for each node, all at the same time, with commands of one key each.
+// A Get of 100 keys takes about 1.1 times as long as a bare MGET.
+//
+// Redis must be allowed to forget values (maxmemory-policy allkeys-lru or alike)
+// and must not be the place where they live: a flush or a failover loses some, and
+// leases with them. If a failover loses a Delete that the replica had not seen yet,
+// its value is there again, until it expires or package cache deletes it again.
+//
+// While a slot moves between nodes of a Cluster, Redis refuses scripts one of whose
+// keys has moved: a Fill may fail then, and nothing is stored.
+//
+// # The bus
+//
+// A [Bus] listens by one connection beside the pool, which it asks for a word
+// every second that is silent, and gives up after three. After each connection it
+// says that messages may be lost. On a Cluster all talk to the master that has the
+// slot of the channel, so that nothing depends on what the nodes tell one another.
+// It is no sharded channel, which would need Redis 7 and spare the other nodes
+// what is little: a message for each write.
+//
 // # Settings of the client
 //
 // The defaults of go-redis are those of a database that one waits for. [Tune]
 // sets what is left zero to what suits a store that one does not wait for, and
-// tells why. Three things it cannot do:
+// tells why. Four things it cannot do:
 //
 //   - A context that is canceled does not interrupt go-redis; one whose deadline
 //     passes does, and costs the connection. Whoever calls the Store by himself
 //     gives deadlines well above the usual round trip.
 //   - UniversalOptions.ReadOnly with a MasterName talks to replicas only, where
-//     nothing can be taken.
+//     nothing can be taken or written.
+//   - ReadOnly, RouteByLatency and RouteRandomly of a Cluster read from replicas,
+//     which know of a Delete a little later: what was deleted may be read once more.
 //   - go-redis writes a line to standard error for each failed dial, until
 //     redis.SetLogger says otherwise.
 package redisstore

@@ -175,7 +175,7 @@ func (e *engine) stat(name string) (n int64) {
 // fault of Redis.
 func client(t testing.TB, o *redis.UniversalOptions) redis.UniversalClient {
 	t.Helper()
-	o.ReadTimeout, o.WriteTimeout = 20*time.Second, 20*time.Second
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = 20*time.Second, 20*time.Second, 20*time.Second
 	c := redis.NewUniversalClient(Tune(o))
 	t.Cleanup(func() { c.Close() })
 	return c

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,19 +28,31 @@ type Config struct {
 	Client redis.UniversalClient
 }
 
-// Store keeps buckets in Redis. It is a ratelimit.Remote, has no state of its
-// own, and starts nothing.
+// Store keeps buckets and values in Redis. It is a ratelimit.Remote, a cache.L2 and
+// a cache.Leaser. It starts nothing.
 type Store struct {
 	client redis.UniversalClient
+	alone  bool // all keys are on one node
 	take   *redis.Script
+
+	began time.Time
+	clock atomic.Int64 // when Redis is to be asked for the time, after began
 }
 
 var _ ratelimit.Remote = (*Store)(nil)
 
 // New returns a Store. It does not connect: Redis may come later.
 func New(cfg Config) (*Store, error) {
+	if err := checkClient(cfg.Client); err != nil {
+		return nil, err
+	}
+	_, alone := cfg.Client.(*redis.Client)
+	return &Store{client: cfg.Client, alone: alone, take: redis.NewScript(takeSource), began: time.Now()}, nil
+}
+
+func checkClient(client redis.UniversalClient) error {
 	var missing, waits bool
-	switch c := cfg.Client.(type) {
+	switch c := client.(type) {
 	case nil:
 		missing = true
 	case *redis.Client:
@@ -54,11 +67,11 @@ func New(cfg Config) (*Store, error) {
 	}
 	switch {
 	case missing:
-		return nil, errors.New("seawall/redisstore: Client must be set (got nil)")
+		return errors.New("seawall/redisstore: Client must be set (got nil)")
 	case waits:
-		return nil, errors.New("seawall/redisstore: Client must have ContextTimeoutEnabled (got false), or a call outlives its deadline")
+		return errors.New("seawall/redisstore: Client must have ContextTimeoutEnabled (got false), or a call outlives its deadline")
 	}
-	return &Store{client: cfg.Client, take: redis.NewScript(takeSource)}, nil
+	return nil
 }
 
 // unlimited is where package ratelimit stops counting: a token's time would be
@@ -116,22 +129,13 @@ func takeArgs(t ratelimit.RemoteTake) []any {
 // quotaMark ends the state of a window.
 func quotaMark(until time.Time) string { return "@" + strconv.FormatInt(until.UnixMilli(), 10) }
 
-// maxStale bounds how many connections one call finds to be to a replica.
-const maxStale = 16
-
-// run sends the script. A master that was demoted keeps its connections, and
-// go-redis drops them one by one, as each is told that it is read-only. So the
-// next is tried at once, until one has been tried that was dialed anew: nothing
-// has been done on a replica.
-func (s *Store) run(ctx context.Context, key string, args ...any) (string, error) {
-	fresh := false
-	for tries := 0; ; tries++ {
-		reply, err := s.take.Run(ctx, s.client, []string{key}, args...).Text()
-		if err == nil || !redis.IsReadOnlyError(err) || fresh || tries == maxStale || ctx.Err() != nil {
-			return reply, err
-		}
-		fresh = s.client.PoolStats().IdleConns == 0
-	}
+// run sends the script.
+func (s *Store) run(ctx context.Context, key string, args ...any) (reply string, err error) {
+	err = onMaster(ctx, s.client, func() error {
+		reply, err = s.take.Run(ctx, s.client, []string{key}, args...).Text()
+		return err
+	})
+	return reply, err
 }
 
 // maxState is how long a state may be.

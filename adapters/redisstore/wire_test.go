@@ -242,3 +242,38 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// tripCounter counts what is sent and waited for, but not what a new connection
+// begins with.
+type tripCounter struct {
+	off   bool
+	trips int
+}
+
+func (c *tripCounter) stopped() { c.off = true }
+
+func (c *tripCounter) count(cmd redis.Cmder) {
+	switch cmd.Name() {
+	case "hello", "client", "select", "auth":
+	default:
+		if !c.off {
+			c.trips++
+		}
+	}
+}
+
+func (c *tripCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *tripCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.count(cmd)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.count(cmds[0])
+		return next(ctx, cmds)
+	}
+}

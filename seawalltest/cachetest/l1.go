@@ -1,4 +1,4 @@
-package seawalltest
+package cachetest
 
 import (
 	"fmt"
