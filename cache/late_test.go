@@ -34,24 +34,30 @@ func TestMissedBefore(t *testing.T) {
 		get    func(c *cache.Cache[string, string]) (string, error)
 		before time.Duration // a first Get, so long ago
 		err    error         // of the loader
+		swr    time.Duration
 	}{
-		"Get": {func(c *cache.Cache[string, string]) (string, error) { return c.Get(context.Background(), "k") }, 0, nil},
+		"Get": {func(c *cache.Cache[string, string]) (string, error) { return c.Get(context.Background(), "k") }, 0, nil, 0},
 		"GetMany": {func(c *cache.Cache[string, string]) (string, error) {
 			m, err := c.GetMany(context.Background(), []string{"k"})
 			return m["k"], err
-		}, 0, nil},
-		"not found": {func(c *cache.Cache[string, string]) (string, error) { return c.Get(context.Background(), "k") }, 0, cache.ErrNotFound},
-		"stale":     {func(c *cache.Cache[string, string]) (string, error) { return c.Get(context.Background(), "k") }, 65 * time.Second, nil},
+		}, 0, nil, 0},
+		"not found": {func(c *cache.Cache[string, string]) (string, error) { return c.Get(context.Background(), "k") }, 0, cache.ErrNotFound, 0},
+		"stale":     {func(c *cache.Cache[string, string]) (string, error) { return c.Get(context.Background(), "k") }, 65 * time.Second, nil, time.Hour},
 		"stale, GetMany": {func(c *cache.Cache[string, string]) (string, error) {
 			m, err := c.GetMany(context.Background(), []string{"k"})
 			return m["k"], err
-		}, 65 * time.Second, nil},
+		}, 65 * time.Second, nil, time.Hour},
+		"too stale": {func(c *cache.Cache[string, string]) (string, error) { return c.Get(context.Background(), "k") }, 65 * time.Second, nil, seawall.Off},
+		"too stale, GetMany": {func(c *cache.Cache[string, string]) (string, error) {
+			m, err := c.GetMany(context.Background(), []string{"k"})
+			return m["k"], err
+		}, 65 * time.Second, nil, seawall.Off},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l1 := &heldL1{L1: seawall.Must(cache.LRU[string, string](10)), release: make(chan struct{})}
 				var loads atomic.Int64
-				c := closing(t, cache.Config[string, string]{L1: l1, Load: func(context.Context, string, *cache.Meta) (string, error) {
+				c := closing(t, cache.Config[string, string]{L1: l1, Jitter: seawall.Off, StaleWhileRevalidate: test.swr, Load: func(context.Context, string, *cache.Meta) (string, error) {
 					loads.Add(1)
 					time.Sleep(20 * time.Millisecond)
 					return "v", test.err
