@@ -98,7 +98,7 @@ func stored(numbers func(Case, *atomic.Uint64) (*store[uint64], error), texts fu
 			if err != nil {
 				return nil, err
 			}
-			order := popular(cached, asked)
+			order := popular(cached)
 			names := make([]string, cached)
 			for i := range names {
 				names[i] = strconv.Itoa(1_000_000_000 + i)
@@ -117,7 +117,7 @@ func stored(numbers func(Case, *atomic.Uint64) (*store[uint64], error), texts fu
 		for i := range all {
 			all[i] = uint64(i)
 		}
-		return s.scene(c, all, popular(n, asked), loads)
+		return s.scene(c, all, popular(n), loads)
 	}
 }
 
@@ -219,7 +219,7 @@ var orders sync.Map
 
 // popular is in which order n keys are asked for: the i-th most popular one as
 // often as i^-0.99 says.
-func popular(n, times int) []uint64 {
+func popular(n int) []uint64 {
 	if order, ok := orders.Load(n); ok {
 		return order.([]uint64) //nolint:forcetypeassert // see below
 	}
@@ -228,8 +228,8 @@ func popular(n, times int) []uint64 {
 		sum += math.Pow(float64(i+1), -0.99)
 		upTo[i] = sum
 	}
-	r := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // the same each time
-	key, order := r.Perm(n), make([]uint64, times)
+	r := rand.New(rand.NewPCG(1, 1)) // the same each time
+	key, order := r.Perm(n), make([]uint64, asked)
 	for i := range order {
 		order[i] = uint64(key[min(sort.SearchFloat64s(upTo, r.Float64()*sum), n-1)])
 	}

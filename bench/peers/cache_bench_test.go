@@ -57,7 +57,7 @@ func TestHitsSee(t *testing.T) {
 	if _, err := s.scene(Hit, []uint64{6, 7, 8}, nil, nil); err == nil {
 		t.Error("a key is missing, and there is no error")
 	}
-	sc, err := s.scene(Hit, []uint64{6, 8}, popular(cached, asked), nil)
+	sc, err := s.scene(Hit, []uint64{6, 8}, popular(cached), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

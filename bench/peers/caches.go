@@ -200,7 +200,7 @@ func theineLoading[K comparable](c Case, loads *atomic.Uint64) (*store[K], error
 
 // ttlcacheStore has a TTL, which is what it is for, that a hit does not begin
 // anew.
-func ttlcacheStore[K comparable](c Case, loads *atomic.Uint64) (*store[K], error) {
+func ttlcacheStore[K comparable](c Case, loads *atomic.Uint64) (*store[K], error) { //nolint:unparam // as the others are
 	load := source[K](loads)
 	t := ttlcache.New(
 		ttlcache.WithTTL[K, string](time.Hour),

@@ -102,7 +102,8 @@ func report(out io.Writer, tables []*table, clock []float64) (missed []string) {
 	c := spreadOf(clock)
 	fmt.Fprintf(out, "One reading of the clock: %.0f ns (%.0f to %.0f).\n", c.mid, c.low, c.high)
 	for _, t := range tables {
-		fmt.Fprintf(out, "\n%s: medians of %d rounds; in brackets the middle half. \"x\" is the part of it that %s takes, within a round.\n\n", t.name, t.rounds(), t.libraries[0])
+		fmt.Fprintf(out, "\n%s: medians of %d rounds; in brackets the middle half. \"x\" is the part of it that %s takes, within a round.\n\n",
+			t.name, t.rounds(), t.libraries[0])
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(w, "ns a request\t%s\tgoal\n", strings.Join(t.libraries, "\t"))
 		for _, r := range t.rows {
@@ -173,7 +174,8 @@ func (r *row) verdict() (text string, missed []string) {
 		if g.allocs > 0 {
 			parts = append(parts, fmt.Sprintf("%s%d allocations, at most %d", g.of(), own.allocs, g.allocs))
 		}
-		if miss := fmt.Sprintf("%s: %s%d allocations a request, want at most %d", r.name, g.of(), own.allocs, g.allocs); own.allocs > g.allocs && !slices.Contains(missed, miss) {
+		miss := fmt.Sprintf("%s: %s%d allocations a request, want at most %d", r.name, g.of(), own.allocs, g.allocs)
+		if own.allocs > g.allocs && !slices.Contains(missed, miss) {
 			missed = append(missed, miss)
 		}
 	}
