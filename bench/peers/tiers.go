@@ -168,7 +168,7 @@ func startRedis() (*redis.Client, func(), error) {
 		return nil, nil, err
 	}
 	socket := filepath.Join(dir, "redis.sock")
-	cmd := exec.Command(program, //nolint:gosec // found in PATH by its name
+	cmd := exec.CommandContext(context.Background(), program, //nolint:gosec // found in PATH by its name
 		"--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir)
 	if err := cmd.Start(); err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))

@@ -13,6 +13,8 @@ import (
 	"github.com/seawall-go/seawall"
 )
 
+//house:sleep libraries forget by the clock
+
 // stampeder is a library with what its users put in front of a slow source.
 type stampeder struct {
 	name string
