@@ -121,7 +121,10 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	e, ok := c.l1.Get(key)
 	if ok && e.plain(c.clock.Now(), c.epoch.Load()) { // as in GetOrLoad: to call that takes 3 ns, and copies the value twice
 		c.hits.add()
-		return c.out(e.value), nil
+		if c.clone == nil { // through out a large value would be copied once more
+			return e.value, nil
+		}
+		return c.clone(e.value), nil
 	}
 	v, _, err := c.consider(ctx, key, e, c.cfg.Load)
 	return v, err
@@ -144,7 +147,10 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load Loader[K, V]) (
 	e, ok := c.l1.Get(key)
 	if ok && e.plain(c.clock.Now(), c.epoch.Load()) {
 		c.hits.add()
-		return c.out(e.value), nil
+		if c.clone == nil { // through out a large value would be copied once more
+			return e.value, nil
+		}
+		return c.clone(e.value), nil
 	}
 	v, _, err := c.consider(ctx, key, e, load)
 	return v, err

@@ -225,6 +225,10 @@ func (c *Cache[K, V]) renew(b *batch[K, V], key K, e *Entry[V]) bool {
 	if m[key] != nil {
 		return false
 	}
+	// A flight may have ended since the caller looked at L1.
+	if now, ok := c.l1.Get(key); ok && now != e || c.clock.Exact() < e.retry.Load() {
+		return false
+	}
 	if b.quiet == nil {
 		select {
 		case c.refreshes <- struct{}{}:

@@ -26,7 +26,7 @@ func (t *tally) add() {
 	var here byte
 	// Stacks begin at multiples of 2 KiB. The multiplier is that of Fibonacci
 	// hashing (Knuth), 2^64 divided by the golden ratio.
-	at := uint64(uintptr(unsafe.Pointer(&here))) >> 11 * 0x9e3779b97f4a7c15
+	at := uint64(uintptr(unsafe.Pointer(&here))) >> 11 * 0x9e3779b97f4a7c15 //nolint:gosec // never made a pointer again
 	t.parts[at>>(64-tallyBits)].Add(1)
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// BenchmarkShed and BenchmarkRateLimit are <case>/<library>/<form>. The figures
+// BenchmarkShed, BenchmarkRateLimit and BenchmarkCache are <case>/<library>/<form>. The figures
 // of one run stand beside each other only on a quiet machine; cmd/ratios
 // interleaves.
 func BenchmarkShed(b *testing.B)      { benchmark(b, Shed()) }
@@ -21,9 +21,7 @@ func benchmark(b *testing.B, s Suite) {
 				}
 				b.Run(l.Name, func(b *testing.B) {
 					s, err := l.Scene(c)
-					if err != nil {
-						b.Fatal(err)
-					}
+					needs(b, err)
 					defer s.Close()
 					for _, f := range Forms() {
 						b.Run(string(f), func(b *testing.B) {

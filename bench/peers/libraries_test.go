@@ -44,9 +44,7 @@ func decides(t *testing.T, l Library, c Case) {
 func scene(t *testing.T, l Library, c Case) *Scene {
 	t.Helper()
 	s, err := l.Scene(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	needs(t, err)
 	t.Cleanup(s.Close)
 	return s
 }

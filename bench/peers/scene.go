@@ -55,6 +55,8 @@ func (l Library) Has(c Case) bool { return !slices.Contains(l.lacks, c) }
 // Suite is a package of seawall and those who do the same work.
 type Suite struct {
 	Name string
+	// Crowded suites have millions of objects, or hundreds of scenes, alive.
+	Crowded bool
 	// Rounds are the cases that are measured in the same rounds. All scenes of
 	// a round are alive at once: one that fills memory has a round of its own,
 	// or the collector would charge the others for it.
@@ -64,7 +66,7 @@ type Suite struct {
 }
 
 // Suites lists them all.
-func Suites() []Suite { return []Suite{Shed(), RateLimit()} }
+func Suites() []Suite { return []Suite{Shed(), RateLimit(), Cache()} }
 
 // Cases are those of all rounds.
 func (s Suite) Cases() []Case { return slices.Concat(s.Rounds...) }
@@ -114,9 +116,21 @@ type Scene struct {
 	// count is how many requests the library has counted as decided in the
 	// way this case measures; nil if it does not count.
 	count func() uint64
+	// hits is the part of requests that was in the cache, measured anew; nil where
+	// it is always all of them.
+	hits func() float64
 	// free gives back what fills the house.
 	free func()
 	stop func()
+}
+
+// HitRatio is the part of requests that finds what it asks for in the cache,
+// measured anew; 1 where nothing else is let pass.
+func (s *Scene) HitRatio() float64 {
+	if s.hits == nil {
+		return 1
+	}
+	return s.hits()
 }
 
 // Close ends whatever the scene has started.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"runtime"
@@ -102,6 +103,9 @@ func rowsOf(o options, suite peers.Suite, cases []peers.Case) (rows []*row, stop
 				continue
 			}
 			s, err := l.Scene(c)
+			if errors.Is(err, peers.ErrNoRedis) {
+				continue // its goal is missed
+			}
 			if err != nil {
 				return nil, stop, err
 			}
@@ -109,7 +113,7 @@ func rowsOf(o options, suite peers.Suite, cases []peers.Case) (rows []*row, stop
 			q.turn = func() error { return q.quiet(o.quiet) }
 			quiet.lanes, lanes = append(quiet.lanes, q), append(lanes, q)
 			for _, f := range peers.Forms() {
-				n := &lane{library: l.Name, scene: s, crowded: c == peers.ZipfMillion}
+				n := &lane{library: l.Name, scene: s, crowded: suite.Crowded || c == peers.ZipfMillion}
 				lanes = append(lanes, n)
 				if err := n.calibrate(f, o.turn); err != nil {
 					return nil, stop, err
