@@ -1,7 +1,7 @@
-// Package cachetest compares the engines of package cache with the libraries they
-// stand on, on made traces of accesses, looks at what they take on the heap, and lets ten
-// thousand callers ask for one key.
+// Package cachetest looks at what an entry of package cache takes on the heap above
+// its engine's own, and lets ten thousand callers ask for one key, beside other
+// libraries.
 //
-//	go test -v ./test/cache                         the table, a few seconds
-//	SEAWALL_LONG=1 go test -v ./test/cache          longer traces, all sizes; stampedes of all
+//	go test -v ./test/cache                         a few seconds
+//	SEAWALL_LONG=1 go test -v ./test/cache          all libraries, and their times
 package cachetest
