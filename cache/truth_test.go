@@ -5,12 +5,20 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seawall-go/seawall/cache"
 )
 
 func long() bool { return os.Getenv("SEAWALL_LONG") != "" }
+
+// bubble is a subtest in virtual time.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
 
 // tick is how late the clock of the hot path may be.
 const tick = 5 * time.Millisecond
