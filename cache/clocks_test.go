@@ -187,3 +187,36 @@ func TestWallClocks(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadJustBefore: a value that was loaded just before its tag or all was made
+// invalid is not believed afterwards, by anybody, however little is known of how
+// L2's clock stands to that of a process: a trip to it takes some milliseconds.
+func TestLoadJustBefore(t *testing.T) {
+	for _, bus := range []bool{true, false} {
+		for _, how := range []string{"tag", "clear"} {
+			bubble(t, fmt.Sprintf("%s, bus %v", how, bus), func(t *testing.T) {
+				for range 60 {
+					d := newDepot()
+					d.way.Store(int64(10 * time.Millisecond))
+					a, b, now := pair(t, leasing{d}, d, func(c *cache.Config[string, int64]) {
+						c.Shared.LocalTTL = time.Second
+						if !bus {
+							c.Shared.Bus = nil
+						}
+					})
+					a.Get(t.Context(), "other")
+					b.Get(t.Context(), "a")
+					now.Add(1)
+					if how == "tag" {
+						a.InvalidateTags(t.Context(), "all")
+					} else {
+						a.Clear(t.Context())
+					}
+					time.Sleep(1100 * time.Millisecond)
+					sees(t, a, now.Load())
+					sees(t, b, now.Load())
+				}
+			})
+		}
+	}
+}
