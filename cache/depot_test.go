@@ -129,9 +129,9 @@ func (d *depot) trip(ctx context.Context, do func()) error {
 
 func (d *depot) time() time.Time { return time.Now().Add(time.Duration(d.shift.Load())) }
 
-func (d *depot) Get(ctx context.Context, keys []string, values [][]byte) (now time.Time, err error) {
-	got := make([][]byte, len(keys))
-	err = d.trip(ctx, func() {
+func (d *depot) Get(ctx context.Context, keys []string, values [][]byte) (time.Time, error) {
+	keys, got, now := slices.Clone(keys), make([][]byte, len(keys)), time.Time{} // it may be carried out after this has returned
+	err := d.trip(ctx, func() {
 		d.gets.Add(int64(len(keys)))
 		for i, k := range keys {
 			if v, ok := d.values[k]; ok && time.Now().Before(v.until) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +18,10 @@ import (
 func TestMissingOfBefore(t *testing.T) {
 	for _, how := range []string{"clear", "tag", "clear and delete"} {
 		bubble(t, how, func(t *testing.T) {
-			exists := false
+			var exists atomic.Bool
 			c := closing(t, cache.Config[string, string]{Load: func(_ context.Context, key string, m *cache.Meta) (string, error) {
 				m.Tags = []string{"all"}
-				found := exists
+				found := exists.Load()
 				time.Sleep(20 * time.Millisecond)
 				if !found {
 					return "", cache.ErrNotFound
@@ -34,7 +35,7 @@ func TestMissingOfBefore(t *testing.T) {
 				}
 			})
 			time.Sleep(time.Millisecond)
-			exists = true
+			exists.Store(true)
 			if how == "tag" {
 				c.InvalidateTags(t.Context(), "all")
 			} else {

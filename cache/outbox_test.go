@@ -159,6 +159,7 @@ func TestOverflow(t *testing.T) {
 				}
 			}
 		}
+		time.Sleep(time.Second) // what was loaded just now is to be told, too
 		if s := a.Stats().L2; s.Overflows == 0 || s.Pending != 0 {
 			t.Errorf("%+v", *s)
 		}
