@@ -41,7 +41,7 @@ func TestAllocs(t *testing.T) {
 				}
 				return key, nil
 			}
-			set, load := 2.0, 24.0 // its Entry, and the key, of which the size may be asked
+			set, load := 2.0, 25.0 // its Entry, and the key, of which the size may be asked
 			if cfg.MaxBytes > 0 {
 				set++ // its cell
 			}

@@ -32,7 +32,12 @@ type convoy struct {
 
 func (v *convoy) load(ctx context.Context, key int, m *cache.Meta) (sight, error) {
 	m.Tags = tagsOf(key)
-	wait := func() { time.Sleep(rand.N(10 * time.Millisecond)) }
+	quick := rand.IntN(2) == 0
+	wait := func() {
+		if !quick {
+			time.Sleep(rand.N(10 * time.Millisecond))
+		}
+	}
 	wait()
 	s, err := v.truth.read(key)
 	wait()
@@ -59,6 +64,9 @@ func (v *convoy) draw() {
 		v.cfg.Shared.CompressAbove = 1
 	}
 	d.shift.Store(int64([]time.Duration{0, time.Hour, -time.Hour}[rng.IntN(3)]))
+	if rng.IntN(3) == 0 {
+		d.way.Store(int64(15 * time.Millisecond))
+	}
 	load := 20 * time.Millisecond
 	v.bounds = bounds{max(v.cfg.TTL+max(v.cfg.StaleWhileRevalidate, v.cfg.StaleIfError, 0), load), max(v.cfg.NegativeTTL, load)}
 	v.truth = newTruth(4)

@@ -98,6 +98,7 @@ func TestOverrideStore(t *testing.T) {
 		}
 		sees(t, b, 1)
 		for i, value := range []string{"all", "*"} {
+			time.Sleep(100 * time.Millisecond)
 			now.Add(1)
 			if err := a.Override(t.Context(), seawall.Override{Control: "purge", Value: value}); err != nil {
 				t.Error(err)
