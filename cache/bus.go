@@ -180,14 +180,13 @@ func (l *listener[K, V]) obey(d *reader) {
 	}
 	us := int64(binary.LittleEndian.Uint64(when))
 	r.clock.saw(us, c.clock.Exact())
-	us = r.notAhead(us)
 	switch kind[0] {
 	case kindTag:
-		if checkTags([]string{name}, 1) == nil && raise(&(*c.tagged([]string{name}))[0].inStore, us) {
+		if checkTags([]string{name}, 1) == nil && changed(&c.tag(name).inStore, us) {
 			c.outdate(r.epochHere(us), []string{name})
 		}
 	case kindAll:
-		if raise(&r.allSeen, us) {
+		if changed(&r.allSeen, us) {
 			c.outdateAll(r.epochHere(us))
 		}
 	default:
@@ -209,10 +208,10 @@ func (r *remote[K, V]) publish(ops []*op[K, V]) error {
 		switch p.kind {
 		case opTag:
 			message = appendName(message, kindTag, p.tag)
-			message = binary.LittleEndian.AppendUint64(message, uint64(r.epochInStore(p.at)))
+			message = binary.LittleEndian.AppendUint64(message, uint64(p.us))
 		case opAll:
 			message = appendName(message, kindAll, "")
-			message = binary.LittleEndian.AppendUint64(message, uint64(r.epochInStore(p.at)))
+			message = binary.LittleEndian.AppendUint64(message, uint64(p.us))
 		default:
 			if name := r.cfg.EncodeKey(p.key); len(name) <= maxName {
 				message = appendName(message, kindKey, name)

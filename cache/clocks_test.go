@@ -75,30 +75,6 @@ func TestStoreClock(t *testing.T) {
 	}
 }
 
-// TestStoreClockLater: an L2 that is asked for its time once a second by all that
-// share its client does not tell it to everybody at the first answer.
-func TestStoreClockLater(t *testing.T) {
-	for _, shift := range []time.Duration{time.Hour, -time.Hour} {
-		bubble(t, shift.String(), func(t *testing.T) {
-			d := newDepot()
-			d.shift.Store(int64(shift))
-			a, b, src := onClocks(t, d)
-			d.mute.Store(true)
-			get(t, a, "first", "first-1") // written as if that were L2's time
-			d.mute.Store(false)
-			time.Sleep(1100 * time.Millisecond)
-			get(t, a, "b", "b-2")
-			a.Delete(t.Context(), "none")
-			a.InvalidateTags(t.Context(), "all")
-			time.Sleep(1100 * time.Millisecond)
-			if v, err := b.Get(t.Context(), "first"); err != nil || v == "first-1" {
-				t.Errorf("%q, %v, invalid since a second", v, err)
-			}
-			invalidates(t, a, b, src)
-		})
-	}
-}
-
 // TestStoreClockSet: when L2's clock is set, what is in L1 stays, what was made
 // invalid stays so, and what is loaded after it is kept.
 func TestStoreClockSet(t *testing.T) {

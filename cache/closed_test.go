@@ -39,7 +39,7 @@ func TestClosed(t *testing.T) {
 				}
 			}
 			_, many := c.GetMany(ctx, []string{"a", "b"})
-			_, warm := c.Warm(ctx, slices.Values([]string{"a", "b"}), cache.WarmConfig[string]{})
+			_, warm := c.Warm(ctx, slices.Values([]string{"a", "b"}), cache.WarmConfig{})
 			_, known := c.Get(ctx, "a")
 			_, unknown := c.Get(ctx, "b")
 			_, none := c.Get(ctx, "none")

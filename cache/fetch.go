@@ -93,7 +93,7 @@ func (r *remote[K, V]) parse(d *read[K, V], data []byte) {
 }
 
 func (r *remote[K, V]) sawAll(data []byte) {
-	if us, ok := r.decodeEpoch(data); ok && raise(&r.allSeen, us) {
+	if us, ok := r.decodeEpoch(data); ok && changed(&r.allSeen, us) {
 		r.c.outdateAll(r.epochHere(us))
 	}
 }
@@ -126,7 +126,7 @@ func (r *remote[K, V]) learnTags(ctx context.Context, reads []read[K, V]) bool {
 		return false
 	}
 	for i, t := range tags {
-		if us, ok := r.decodeEpoch(values[i]); ok && raise(&t.inStore, us) {
+		if us, ok := r.decodeEpoch(values[i]); ok && changed(&t.inStore, us) {
 			r.c.outdate(r.epochHere(us), []string{t.name})
 		}
 		t.known.Store(at)
@@ -144,7 +144,7 @@ func (r *remote[K, V]) use(b *batch[K, V], d *read[K, V]) bool {
 	e, fresh := r.entry(&d.envelope)
 	f, now := d.f, c.clock.Exact()
 	switch {
-	case !c.current(e) || e.created <= r.floor.Load():
+	case !c.current(e):
 		return false
 	case f.old != nil && e.created <= f.old.created && now < f.old.fresh.Load() && e.fresh.Load() < f.old.fresh.Load()+10*ms:
 		return false // it is to be renewed before its end, and this is the same
@@ -174,19 +174,10 @@ func (r *remote[K, V]) use(b *batch[K, V], d *read[K, V]) bool {
 	return false
 }
 
-// raise sets n to at, if that is more. The same time of L2's clock is not always
-// the same one here: it is acted upon once.
-func raise(n *atomic.Int64, at int64) bool {
-	for {
-		old := n.Load()
-		if at <= old {
-			return false
-		}
-		if n.CompareAndSwap(old, at) {
-			return true
-		}
-	}
-}
+// changed says whether us is another time than the one that was last acted upon.
+// The same one of L2's clock is not always the same here, and after L2's clock was
+// set back a later one is the smaller.
+func changed(last *atomic.Int64, us int64) bool { return last.Swap(us) != us }
 
 // entry is what an envelope makes here. Fresh is until when it is so for L2.
 func (r *remote[K, V]) entry(v *envelope) (e *Entry[V], fresh int64) {

@@ -142,7 +142,7 @@ func TestWarm(t *testing.T) {
 		}
 		var told []cache.WarmProgress
 		began := time.Now()
-		report, err := c.Warm(t.Context(), slices.Values(keys), cache.WarmConfig[int]{
+		report, err := c.Warm(t.Context(), slices.Values(keys), cache.WarmConfig{
 			Workers: 2, Batch: 10, Total: len(keys), Progress: func(p cache.WarmProgress) { told = append(told, p) },
 		})
 		want := cache.WarmProgress{Done: 200, Total: 200, Present: 3, Loaded: 97, NotFound: 100, Took: 500 * time.Millisecond}
@@ -180,12 +180,12 @@ func TestWarmFailures(t *testing.T) {
 			}
 		}
 		var asked int
-		report, err := c.Warm(t.Context(), counting(1000, &asked), cache.WarmConfig[int]{})
+		report, err := c.Warm(t.Context(), counting(1000, &asked), cache.WarmConfig{})
 		if err != nil || report.Failed != 500 || report.Loaded != 500 || len(report.Failures) != 100 || !errors.Is(report.Failures[0].Err, errBroken) {
 			t.Errorf("%+v, %v", report.WarmProgress, err)
 		}
 		for _, most := range []int{-1, 10} {
-			report, err = c.Warm(t.Context(), counting(1000, &asked), cache.WarmConfig[int]{MaxFailures: most, Workers: 1, Batch: 4})
+			report, err = c.Warm(t.Context(), counting(1000, &asked), cache.WarmConfig{MaxFailures: most, Workers: 1, Batch: 4})
 			if !errors.Is(err, cache.ErrWarm) || !errors.Is(err, errBroken) || report.Failed <= max(most, 0) || asked > 100 {
 				t.Errorf("at most %d: %+v, %v, asked for %d", most, report.WarmProgress, err, asked)
 			}
@@ -194,7 +194,7 @@ func TestWarmFailures(t *testing.T) {
 			"panic": func() error { panic("boom") }, "Goexit": func() error { runtime.Goexit(); return nil },
 		} {
 			how = f
-			report, err = c.Warm(t.Context(), counting(100, &asked), cache.WarmConfig[int]{})
+			report, err = c.Warm(t.Context(), counting(100, &asked), cache.WarmConfig{})
 			if err != nil || report.Failed != 50 || report.Done != 100 {
 				t.Errorf("%s: %+v, %v", name, report.WarmProgress, err)
 			}
@@ -219,7 +219,7 @@ func TestWarmEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 105*time.Millisecond)
 		defer cancel()
 		began := time.Now()
-		report, err := c.Warm(ctx, forever, cache.WarmConfig[int]{Workers: 2, Batch: 3})
+		report, err := c.Warm(ctx, forever, cache.WarmConfig{Workers: 2, Batch: 3})
 		if !errors.Is(err, context.DeadlineExceeded) || report.Failed != 0 || report.Loaded != 60 || report.Done != 60 || time.Since(began) > 116*time.Millisecond {
 			t.Errorf("%+v, %v after %v", report, err, time.Since(began))
 		}
@@ -234,9 +234,9 @@ func TestWarmEnds(t *testing.T) {
 					yield(i)
 				}
 				panic("boom")
-			}, cache.WarmConfig[int]{Batch: 2})
+			}, cache.WarmConfig{Batch: 2})
 		}()
-		for _, bad := range []cache.WarmConfig[int]{{Workers: -1}, {Batch: -1}, {Total: -1}, {MaxFailures: -2}} {
+		for _, bad := range []cache.WarmConfig{{Workers: -1}, {Batch: -1}, {Total: -1}, {MaxFailures: -2}} {
 			if _, err := c.Warm(t.Context(), forever, bad); err == nil {
 				t.Errorf("%+v was taken", bad)
 			}

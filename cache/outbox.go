@@ -42,6 +42,7 @@ type op[K comparable, V any] struct {
 	item    *Item  // of a Set, for the first try; after that the key is deleted
 	tag     string // without prefix
 	at      int64  // when that was, by the Cache's clock
+	us      int64  // what L2 is told of that, by its own
 	written bool   // in L2; what is left is to publish it
 	over    bool   // done, or another has taken its place
 	waiting []*waiter
@@ -94,10 +95,9 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 	case p.kind == opFill && len(o.byName) >= o.r.cfg.MaxPending/2:
 		return // it can be loaded again
 	case len(o.byName) >= o.r.cfg.MaxPending && p.kind != opAll:
-		// Too many to remember one by one. What L1 has is still right.
+		// Too many to remember one by one.
 		o.r.c.stats.overflows.Add(1)
 		p = &op[K, V]{kind: opAll, name: o.r.allKey, at: o.r.c.stamp(), waiting: p.waiting}
-		o.r.floor.Store(p.at)
 		if old = o.byName[p.name]; old != nil {
 			p.waiting = append(p.waiting, old.waiting...)
 			o.end(old)
@@ -274,20 +274,12 @@ func (o *outbox[K, V]) write(ops []*op[K, V], deletes []string, sets []Item) err
 	if err := r.learnClock(); err != nil {
 		return err
 	}
-	at := make(map[string]int64)
-	for _, p := range ops {
-		us := r.epochInStore(p.at)
-		at[p.name] = us
-		if p.kind == opTag {
-			raise(&(*r.c.tagged([]string{p.tag}))[0].inStore, us)
-		}
-		if p.kind == opAll {
-			raise(&r.allSeen, us)
-		}
-	}
+	// An invalidation is as of when it is told: one of before could take the place of
+	// another process's, which came later and was told sooner.
+	us := r.epochInStore(r.c.clock.Exact())
 	for i := range sets {
 		if sets[i].Value == nil {
-			sets[i].Value, sets[i].TTL = encodeEpoch(at[sets[i].Key]), r.maxLife+time.Minute
+			sets[i].Value, sets[i].TTL = encodeEpoch(us), r.maxLife+time.Minute
 		}
 	}
 	err := r.call(r.c.ctx, func(ctx context.Context) error {
@@ -303,11 +295,12 @@ func (o *outbox[K, V]) write(ops []*op[K, V], deletes []string, sets []Item) err
 	if err != nil {
 		return err
 	}
+	r.told(ops, us)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, p := range ops {
 		if !p.written {
-			p.written = true
+			p.written, p.us = true, us
 			if !p.over {
 				o.count.Add(-1)
 			}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"math"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +31,6 @@ type remote[K comparable, V any] struct {
 	clock   storeClock
 	allRead atomic.Int64 // when the epoch of all was read the last time
 	allSeen atomic.Int64 // what it was, by L2's clock
-	floor   atomic.Int64 // what is older is not read from L2: this process has made all of it invalid
 }
 
 const (
@@ -52,7 +50,6 @@ func newRemote[K comparable, V any](c *Cache[K, V]) *remote[K, V] {
 	rand.Read(id[:])
 	r.node = hex.EncodeToString(id[:])
 	r.clock.offset = time.Now().UnixMicro() - c.clock.Exact()/1e3
-	r.floor.Store(math.MinInt64)
 	r.outbox.r = r
 	r.outbox.kick = make(chan struct{}, 1)
 	r.guard = storeguard.New(storeguard.Config{
@@ -198,6 +195,20 @@ func (r *remote[K, V]) post(ctx context.Context, ops []*op[K, V]) error {
 	}
 	r.settled(ctx, w)
 	return nil
+}
+
+// told notes what L2 was told of invalidations: it is as true here as what others
+// tell it.
+func (r *remote[K, V]) told(ops []*op[K, V], us int64) {
+	for _, p := range ops {
+		switch {
+		case p.written:
+		case p.kind == opTag && changed(&r.c.tag(p.tag).inStore, us):
+			r.c.outdate(r.epochHere(us), []string{p.tag})
+		case p.kind == opAll && changed(&r.allSeen, us):
+			r.c.outdateAll(r.epochHere(us))
+		}
+	}
 }
 
 func (r *remote[K, V]) settled(ctx context.Context, w *waiter) {

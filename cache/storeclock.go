@@ -99,21 +99,24 @@ func (r *remote[K, V]) createdHere(us int64) int64 {
 	return (us - offset - wrong) * 1e3
 }
 
-// epochHere is the same, rather too late.
+// epochHere is the same, rather too late, but not in the future: what was made
+// invalid before L2's clock was set back is so until now.
 func (r *remote[K, V]) epochHere(us int64) int64 {
 	offset, wrong := r.clock.get()
+	now := r.c.clock.Exact()
+	if us-offset+wrong > now/1e3 {
+		return now
+	}
 	return (us - offset + wrong) * 1e3
 }
 
-// clockSet is for when L2's clock was set: what was known by it is not comparable
-// with what it says from now on.
+// clockSet is for when L2's clock was set: what happened meanwhile is not known.
 func (r *remote[K, V]) clockSet() {
-	r.allSeen.Store(0)
+	r.allRead.Store(0)
 	c := r.c
 	c.tags.mu.Lock()
 	if c.tags.lru != nil {
 		for _, t := range c.tags.lru.Values() {
-			t.inStore.Store(0)
 			t.known.Store(0)
 		}
 	}
@@ -146,11 +149,5 @@ func (r *remote[K, V]) decodeEpoch(data []byte) (us int64, ok bool) {
 	if err == nil {
 		r.clock.saw(us, r.c.clock.Exact())
 	}
-	return r.notAhead(us), err == nil
-}
-
-// notAhead cuts a time of invalidation that lies in the future: taken as it is, it
-// would hide those that are still to come.
-func (r *remote[K, V]) notAhead(us int64) int64 {
-	return min(us, r.epochInStore(r.c.clock.Exact())+time.Second.Microseconds())
+	return us, err == nil
 }

@@ -65,6 +65,9 @@ func (c *Cache[K, V]) tagged(names []string) *tagList {
 	return &list
 }
 
+// tag returns the tag of a name.
+func (c *Cache[K, V]) tag(name string) *tag { return (*c.tagged([]string{name}))[0] }
+
 // forgetTags makes room, together for many. An entry with a tag that is not known
 // any more is invalid, or an invalidation to come would not find it.
 func (c *Cache[K, V]) forgetTags() {
