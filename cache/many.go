@@ -49,7 +49,14 @@ func (c *Cache[K, V]) getAll(ctx context.Context, keys []K) func(yield func(resu
 		var missing []lacking[K, V]
 		asked := make(map[K]struct{}, len(keys))
 		epoch := c.epoch.Load()
-		stop := false
+		stop, begun := false, false
+		renew := func() {
+			if !begun {
+				begun = true
+				again.startQuietly()
+			}
+		}
+		defer renew() // also when Clone panics: others may wait for it by then
 		for _, key := range keys {
 			if _, twice := asked[key]; twice {
 				continue
@@ -63,7 +70,7 @@ func (c *Cache[K, V]) getAll(ctx context.Context, keys []K) func(yield func(resu
 				stop = !yield(r)
 			}
 		}
-		again.startQuietly()
+		renew()
 		if stop {
 			return
 		}
