@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -153,7 +154,7 @@ func (r *remote[K, V]) use(b *batch[K, V], d *read[K, V]) bool {
 	case now >= max(fresh, e.end()):
 		return false
 	}
-	v, err := r.cfg.Codec.Decode(d.envelope.payload)
+	v, err := r.decode(d.envelope.payload)
 	if err != nil {
 		c.stats.l2Foreign.Add(1)
 		return false
@@ -203,12 +204,32 @@ func (r *remote[K, V]) localTTL(e *Entry[V]) {
 
 // item is an entry as it is written, nil if it cannot be.
 func (r *remote[K, V]) item(key K, e *Entry[V]) *Item {
-	payload, err := r.cfg.Codec.Append(nil, e.value)
+	payload, err := r.encode(e.value)
 	if err != nil || len(payload) > r.cfg.MaxValue {
 		r.c.stats.l2Unwritten.Add(1)
 		return nil
 	}
 	return r.envelop(key, e, payload)
+}
+
+// encode and decode make errors of panics: what a Codec cannot write or read is no
+// matter for who asks for the value.
+func (r *remote[K, V]) encode(v V) (data []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{p, debug.Stack()}
+		}
+	}()
+	return r.cfg.Codec.Append(nil, v)
+}
+
+func (r *remote[K, V]) decode(data []byte) (v V, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{p, debug.Stack()}
+		}
+	}()
+	return r.cfg.Codec.Decode(data)
 }
 
 func (r *remote[K, V]) envelop(key K, e *Entry[V], payload []byte) *Item {
