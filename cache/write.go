@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Set puts a value in the place of whatever there is: here before it returns, in
@@ -89,11 +90,13 @@ func (c *Cache[K, V]) Delete(ctx context.Context, keys ...K) error {
 		}
 		return nil
 	}
-	w := newWaiter(len(keys))
-	for _, key := range keys {
-		c.remove(key, &op[K, V]{kind: opDelete, name: c.remote.name(key), key: key, waiting: []*waiter{w}})
+	for some := range slices.Chunk(keys, min(max(c.cfg.Shared.MaxPending/2, 1), mostTogether)) {
+		w := newWaiter(len(some))
+		for _, key := range some {
+			c.remove(key, &op[K, V]{kind: opDelete, name: c.remote.name(key), key: key, waiting: []*waiter{w}})
+		}
+		c.remote.settled(ctx, w)
 	}
-	c.remote.settled(ctx, w)
 	return nil
 }
 
