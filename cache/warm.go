@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -76,9 +77,21 @@ func (c *Cache[K, V]) Warm(ctx context.Context, keys iter.Seq[K], cfg WarmConfig
 	var workers sync.WaitGroup
 	for range cfg.Workers {
 		workers.Go(func() {
+			finished := false
+			defer func() {
+				if finished {
+					return
+				}
+				err := ErrGoexit
+				if v := recover(); v != nil { // of Progress or Clone: the caller is told
+					err = &PanicError{v, debug.Stack()}
+				}
+				w.stop(err)
+			}()
 			for batch := range batches {
 				w.load(ctx, batch)
 			}
+			finished = true
 		})
 	}
 	func() {
