@@ -81,7 +81,7 @@ func (c *Cache[K, V]) forgetTags() {
 		old.epoch.Store(math.MaxInt64)
 	}
 	c.stats.tagsForgotten.Add(1)
-	c.epoch.Add(1)
+	c.step()
 }
 
 // InvalidateTags makes everything invalid that has one of the tags, here before it
@@ -112,16 +112,26 @@ func (c *Cache[K, V]) outdate(at int64, names []string) {
 	}
 	c.forgetTags()
 	c.stats.invalidated.Add(uint64(len(names)))
-	c.epoch.Add(1)
+	c.step()
 }
 
 // outdateAll notes that everything is invalid since at.
 func (c *Cache[K, V]) outdateAll(at int64) {
 	c.tags.mu.Lock()
 	c.all.Store(max(c.all.Load(), at))
-	c.epoch.Add(1)
+	c.step()
 	c.tags.mu.Unlock()
 	c.negatives.clear()
+}
+
+// step begins another epoch; the caller holds tags.mu. Epochs come round: so the last
+// gap is never further behind than half of their number.
+func (c *Cache[K, V]) step() {
+	next := c.epoch.Load() + 1
+	if next-c.gap.Load() > 1<<30 {
+		c.gap.Store(next - 1<<29)
+	}
+	c.epoch.Store(next)
 }
 
 // gapped notes that messages of others may have been lost: what is here is not
