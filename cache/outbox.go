@@ -22,6 +22,14 @@ type outbox[K comparable, V any] struct {
 	order   []*op[K, V] // oldest first; some have been replaced
 	running bool
 	kick    chan struct{}
+
+	fails   atomic.Uint64 // sends that have failed
+	failing atomic.Bool   // the last one has, at L2
+	unheard atomic.Bool   // the last one has, at the bus alone
+
+	// The outbox's goroutine alone:
+	muteUntil int64 // no message before
+	mutePause time.Duration
 }
 
 type opKind uint8
@@ -112,9 +120,12 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 	o.byName[p.name] = p
 	o.order = append(o.order, p)
 	o.count.Add(1)
-	if !o.running && o.r.c.begin() {
+	switch {
+	case !o.running && o.r.c.begin():
 		o.running = true
 		go o.run()
+	case o.running && o.unheard.Load():
+		o.r.wake() // it need not wait for the bus
 	}
 }
 
@@ -150,7 +161,16 @@ func (o *outbox[K, V]) next() (now []*op[K, V]) {
 		o.order, o.running = nil, false
 		return nil
 	}
-	return append(now, live[:min(len(live), atATime)]...)
+	// Those of which L2 knows wait for the bus: they must not hold up others.
+	for _, written := range [...]bool{false, true} {
+		n := 0
+		for _, p := range live {
+			if p.written == written && n < atATime {
+				now, n = append(now, p), n+1
+			}
+		}
+	}
+	return now
 }
 
 // Between tries.
@@ -172,10 +192,19 @@ func (o *outbox[K, V]) run() {
 		if err == nil && pause > firstPause {
 			err = o.repeat(ops)
 		}
+		unheard := errors.Is(err, errUnpublished)
+		o.unheard.Store(unheard)
+		o.failing.Store(err != nil && !unheard)
+		if err != nil {
+			o.fails.Add(1)
+		}
 		o.settle(ops, err)
-		if err == nil {
+		switch {
+		case err == nil:
 			pause = firstPause
 			continue
+		case unheard && o.count.Load() > 0:
+			continue // L2 answers, and is still to be told of something
 		}
 		t := time.NewTimer(pause)
 		select {
@@ -263,7 +292,23 @@ func (o *outbox[K, V]) send(ops []*op[K, V]) error {
 	if err := o.write(ops, deletes, sets); err != nil {
 		return err
 	}
-	return o.r.publish(tell)
+	return o.publish(tell)
+}
+
+// publish tries to tell others, and for a while not again if that fails.
+func (o *outbox[K, V]) publish(tell []*op[K, V]) error {
+	clock := o.r.c.clock
+	if clock.Exact() < o.muteUntil {
+		return errUnpublished
+	}
+	err := o.r.publish(tell)
+	if err == nil {
+		o.muteUntil, o.mutePause = 0, 0
+		return nil
+	}
+	o.mutePause = min(max(firstPause, 2*o.mutePause), mostPause)
+	o.muteUntil = clock.Exact() + int64(o.mutePause)
+	return err
 }
 
 func (o *outbox[K, V]) write(ops []*op[K, V], deletes []string, sets []Item) error {
@@ -315,6 +360,8 @@ func (o *outbox[K, V]) write(ops []*op[K, V], deletes []string, sets []Item) err
 // flush waits until everything has been told, as long as L2 answers and ctx lets
 // it.
 func (o *outbox[K, V]) flush(ctx context.Context) error {
+	o.r.wake()
+	fails := o.fails.Load()
 	for {
 		o.mu.Lock()
 		left, running := len(o.byName), o.running
@@ -322,7 +369,7 @@ func (o *outbox[K, V]) flush(ctx context.Context) error {
 		switch {
 		case left == 0 || !running:
 			return nil
-		case !o.r.guard.Up():
+		case !o.r.guard.Up() || o.fails.Load() >= fails+3:
 			return ErrUntold
 		}
 		t := time.NewTimer(time.Millisecond)

@@ -212,7 +212,7 @@ func (r *remote[K, V]) told(ops []*op[K, V], us int64) {
 }
 
 func (r *remote[K, V]) settled(ctx context.Context, w *waiter) {
-	if !r.guard.Up() {
+	if !r.guard.Up() || r.outbox.failing.Load() || r.c.hand.noL2.Load() {
 		return
 	}
 	t := time.NewTimer(2 * r.cfg.Budget) // one that is under way, and this
