@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,7 +101,7 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 		p.waiting = append(p.waiting, old.waiting...)
 		p.at = max(p.at, old.at)
 		o.end(old)
-	case p.kind == opFill && len(o.byName) >= o.r.cfg.MaxPending/2:
+	case p.kind == opFill && (o.failing.Load() || len(o.byName) >= o.r.cfg.MaxPending/2):
 		return // it can be loaded again
 	case len(o.byName) >= o.r.cfg.MaxPending && p.kind != opAll:
 		// Too many to remember one by one.
@@ -113,6 +114,12 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 	}
 	if p.kind == opAll {
 		o.all.Store(p.at)
+	}
+	if p.kind == opSet && o.failing.Load() {
+		p.item = nil
+	}
+	if len(o.order) >= 2*len(o.byName)+atATime {
+		o.tidy()
 	}
 	if o.byName == nil {
 		o.byName = make(map[string]*op[K, V])
@@ -143,20 +150,19 @@ func (o *outbox[K, V]) end(p *op[K, V]) {
 	}
 }
 
+// tidy forgets those that are over, and returns the others; the caller holds o.mu.
+func (o *outbox[K, V]) tidy() []*op[K, V] {
+	o.order = slices.DeleteFunc(o.order, func(p *op[K, V]) bool { return p.over })
+	return o.order
+}
+
 const atATime = 256
 
 // next returns the oldest ops.
 func (o *outbox[K, V]) next() (now []*op[K, V]) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	live := o.order[:0]
-	for _, p := range o.order {
-		if !p.over {
-			live = append(live, p)
-		}
-	}
-	clear(o.order[len(live):])
-	o.order = live
+	live := o.tidy()
 	if len(live) == 0 {
 		o.order, o.running = nil, false
 		return nil
@@ -255,6 +261,18 @@ func (o *outbox[K, V]) settle(ops []*op[K, V], err error) {
 		p.item = nil
 		if !p.over && (err == nil || p.kind == opFill) {
 			o.end(p)
+		}
+	}
+	if !o.failing.Load() {
+		return
+	}
+	// L2 is away: no value waits for it that L1 may have dropped.
+	for _, p := range o.byName {
+		switch p.kind {
+		case opFill:
+			o.end(p)
+		case opSet:
+			p.item = nil
 		}
 	}
 }
