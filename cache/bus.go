@@ -26,6 +26,7 @@ const (
 	kindKey byte = iota
 	kindTag
 	kindAll
+	kindGap // something that was not said
 )
 
 // listener hears what other processes say.
@@ -58,6 +59,7 @@ func newListener[K comparable, V any](r *remote[K, V]) *listener[K, V] {
 func (l *listener[K, V]) run() {
 	c := l.r.c
 	defer c.work.Done()
+	defer l.deaf() // also if the engine ends the goroutine
 	for c.ctx.Err() == nil {
 		func() {
 			defer func() {
@@ -174,6 +176,10 @@ func (l *listener[K, V]) obey(d *reader) {
 		}
 		return
 	}
+	if kind[0] == kindGap {
+		l.lost()
+		return
+	}
 	when := d.next(8)
 	if d.failed {
 		return
@@ -209,6 +215,8 @@ func (r *remote[K, V]) publish(ops []*op[K, V]) error {
 		case opTag:
 			message = appendName(message, kindTag, p.tag)
 			message = binary.LittleEndian.AppendUint64(message, uint64(p.us))
+		case opGap:
+			message = appendName(message, kindGap, "")
 		case opAll:
 			message = appendName(message, kindAll, "")
 			message = binary.LittleEndian.AppendUint64(message, uint64(p.us))

@@ -34,11 +34,12 @@ type Cache[K comparable, V any] struct {
 	gap   atomic.Uint32 // the epoch since which messages are known to be complete
 	hits  tally
 
-	cfg   Config[K, V]
-	size  func(*K, *V) int64 // nil if L1 does not ask
-	stats counters
-	all   atomic.Int64 // what was loaded before is invalid
-	tags  tagTable
+	cfg     Config[K, V]
+	size    func(*K, *V) int64 // nil if L1 does not ask, as is keySize
+	keySize func(*K) int64
+	stats   counters
+	all     atomic.Int64 // what was loaded before is invalid
+	tags    tagTable
 
 	flights   flights[K, V]
 	negatives *negatives[K, V]
@@ -108,7 +109,7 @@ func (c *Cache[K, V]) makeL1() (err error) {
 		return fmt.Errorf("seawall/cache: L1: %w", err)
 	}
 	if _, asks := c.l1.(Coster); asks {
-		c.size = sizeOf(c.cfg.Size)
+		c.size, c.keySize = sizeOf(c.cfg.Size), sizer[K]()
 	}
 	return nil
 }

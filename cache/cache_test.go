@@ -17,6 +17,9 @@ import (
 // closing makes a Cache that the test closes.
 func closing[K comparable, V any](t testing.TB, cfg cache.Config[K, V]) *cache.Cache[K, V] {
 	t.Helper()
+	if cfg.Name == "" {
+		cfg.Name = "test"
+	}
 	c, err := cache.New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -157,6 +157,17 @@ func TestWallClocks(t *testing.T) {
 				d.mute.Store(!tells)
 				a, b, src := onClocks(t, d)
 				cache.SetWallClock(a, wrong)
+				if !tells { // then all go by the clock ahead, from when they have read something by it
+					for range 3 {
+						a.Get(t.Context(), "first")
+						b.Get(t.Context(), "first")
+						time.Sleep(1100 * time.Millisecond)
+						a.Delete(t.Context(), "first")
+						b.Get(t.Context(), "first")
+						a.Get(t.Context(), "first")
+						time.Sleep(1100 * time.Millisecond)
+					}
+				}
 				invalidates(t, a, b, src)
 				invalidates(t, b, a, src)
 			})

@@ -24,7 +24,7 @@ func TestClosed(t *testing.T) {
 			}}
 			if shared {
 				d := newDepot()
-				cfg.Shared.L2, cfg.Shared.Bus = leasing{d}, d
+				cfg.Name, cfg.Shared.L2, cfg.Shared.Bus = "test", leasing{d}, d
 			}
 			c, err := cache.New(cfg)
 			if err != nil {

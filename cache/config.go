@@ -144,11 +144,11 @@ type Shared[K comparable, V any] struct {
 	// with a Bus, without one a tenth of it.
 	LocalTTL time.Duration
 	// Prefix begins the keys in L2. Change it when the meaning of values changes. At
-	// most 200 bytes. Default Name.
+	// most 200 bytes. Default Name, which must be set then.
 	Prefix string
 	// EncodeKey and DecodeKey write keys for L2 and for other processes. Default for
-	// strings, numbers and booleans as fmt writes them, for structs as encoding/json
-	// does if all their fields are exported.
+	// strings as they are, for integers in decimals, and for arrays and structs with
+	// nothing but exported fields one part after another.
 	EncodeKey func(K) string
 	DecodeKey func(string) (K, error)
 	// Codec writes values. Default Raw for strings and byte slices, else JSON.
@@ -164,7 +164,8 @@ type Shared[K comparable, V any] struct {
 	// Retry is how long an L2 that does not answer is left alone at most, before one
 	// call that nobody waits for tries it again. Default 1 s.
 	Retry time.Duration
-	// NoLease loads in each process by itself even if L2 is a Leaser. Default false.
+	// NoLease loads in each process by itself even if L2 is a Leaser. A value that was
+	// read before another process's Delete may then be stored after it. Default false.
 	NoLease bool
 	// LeaseTTL is how long one process alone may load a key. Default LoadTimeout.
 	LeaseTTL time.Duration
@@ -179,14 +180,17 @@ type Shared[K comparable, V any] struct {
 // leastBytes is for what an L1 takes before there is anything in it.
 const leastBytes = 2 << 20
 
-const maxPrefix = 200
+const (
+	defaultName = "default"
+	maxPrefix   = 200
+)
 
 // Longest is what durations are cut to: about as long as an L2 may keep things.
 const longest = 30 * 24 * time.Hour
 
 func (c Config[K, V]) resolve() (Config[K, V], error) {
 	if c.Name == "" {
-		c.Name = "default"
+		c.Name = defaultName
 	}
 	if c.StaleOn == nil {
 		c.StaleOn = func(error) bool { return true }
@@ -257,6 +261,9 @@ func (s *Shared[K, V]) resolve(name string, ttl, loadTimeout time.Duration) erro
 	}
 	if s.Prefix == "" {
 		s.Prefix = name
+	}
+	if s.Prefix == defaultName {
+		return fmt.Errorf("seawall/cache: Name or Shared.Prefix must be set with Shared.L2 (got %q): caches of one store are told apart by it", s.Prefix)
 	}
 	if len(s.Prefix) > maxPrefix {
 		return fmt.Errorf("seawall/cache: Shared.Prefix must have at most %d bytes (got %.40q)", maxPrefix, s.Prefix)

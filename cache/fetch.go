@@ -127,6 +127,9 @@ func (r *remote[K, V]) learnTags(ctx context.Context, reads []read[K, V]) bool {
 		return false
 	}
 	for i, t := range tags {
+		if !r.outbox.pending(names[i]) {
+			r.c.tags.knows(t)
+		}
 		if us, ok := r.decodeEpoch(values[i]); ok && changed(&t.inStore, us) {
 			r.c.outdate(r.epochHere(us), []string{t.name})
 		}
@@ -145,8 +148,12 @@ func (r *remote[K, V]) use(b *batch[K, V], d *read[K, V]) bool {
 	e, fresh := r.entry(&d.envelope)
 	f, now := d.f, c.clock.Exact()
 	switch {
+	case r.createdHere(d.envelope.created) > now+int64(time.Second):
+		return false // L2's clock was set back: nobody knows what came after this
 	case !c.current(e):
 		return false
+	case f.old != nil && e.created < f.old.created-r.clock.tolerance():
+		return false // what is here is newer
 	case f.old != nil && e.created <= f.old.created && now < f.old.fresh.Load() && e.fresh.Load() < f.old.fresh.Load()+10*ms:
 		return false // it is to be renewed before its end, and this is the same
 	case now >= fresh && f.old != nil && e.created <= f.old.created:

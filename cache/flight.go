@@ -36,6 +36,8 @@ type flight[K comparable, V any] struct {
 	err      error
 	outdated bool // something was invalidated meanwhile that is in it
 
+	stands atomic.Int32 // whether something stale may stand in for err
+
 	spare atomic.Pointer[Entry[V]] // of L2: stale, for when the load fails
 }
 
@@ -174,16 +176,40 @@ func (c *Cache[K, V]) landed(ctx context.Context, f *flight[K, V], old *Entry[V]
 	if spare := f.spare.Load(); spare != nil && c.current(spare) && c.shown(spare) {
 		old = spare
 	}
-	if c.shown(old) && c.standsIn(f.err) {
+	if c.shown(old) && f.stands.Load() == standYes {
 		c.degraded(ctx, seawall.CircuitOpen)
 		return c.out(old.value), false, nil
 	}
 	return v, false, f.err
 }
 
-// standsIn says whether a stale value may be shown in place of an error.
-func (c *Cache[K, V]) standsIn(err error) bool {
-	return !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrClosed) && c.cfg.StaleOn(err)
+// What flight.stands may be.
+const (
+	standNo int32 = iota // not asked, as most flights do not fail
+	standAsked
+	standYes
+	standNever
+)
+
+// standsIn says whether a stale value may be shown in place of an error. StaleOn is
+// asked once; if it panics or ends its goroutine the answer is yes.
+func (c *Cache[K, V]) standsIn(f *flight[K, V], err error) bool {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrClosed) {
+		return false
+	}
+	if f.stands.CompareAndSwap(standNo, standAsked) {
+		func() {
+			answer := standYes
+			defer func() {
+				_ = recover() // the error of the load is what counts
+				f.stands.Store(answer)
+			}()
+			if !c.cfg.StaleOn(err) {
+				answer = standNever
+			}
+		}()
+	}
+	return f.stands.Load() != standNever
 }
 
 // leave takes one off who waited. Whoever is the last ends the load, unless that
@@ -208,7 +234,7 @@ func (c *Cache[K, V]) leave(f *flight[K, V], goOn bool) {
 // refresh loads e anew in the background, unless that is under way, or too many
 // others are.
 func (c *Cache[K, V]) refresh(ctx context.Context, key K, e *Entry[V], load Loader[K, V], many bool) {
-	if load == nil && !many {
+	if load == nil && !many && c.remote == nil {
 		return
 	}
 	b := c.newBatch(ctx, load)
@@ -246,13 +272,17 @@ func (c *Cache[K, V]) renew(b *batch[K, V], key K, e *Entry[V]) bool {
 // land ends a flight; the first call does. It says whether the entry is kept, in
 // L2, too, if item is nil there or the outbox takes it.
 func (c *Cache[K, V]) land(f *flight[K, V], e *Entry[V], item *Item, err error) (first, kept bool) {
-	cost := c.cost(f.key, e)
+	cost := int64(1)
+	if err == nil {
+		cost = c.cost(f.key, e)
+	}
 	m, mu := c.flights.lock(f.key)
 	defer mu.Unlock()
 	if f.over {
 		return false, false
 	}
 	f.over, f.entry, f.err = true, e, err
+	defer close(f.done) // also if L1 panics
 	if m[f.key] == f {
 		delete(m, f.key)
 	}
@@ -284,7 +314,7 @@ func (c *Cache[K, V]) land(f *flight[K, V], e *Entry[V], item *Item, err error) 
 		}
 	default:
 		// What is stale in L2 is as good here until the next try.
-		if spare := f.spare.Load(); spare != nil && c.standsIn(err) && c.current(spare) && c.shown(spare) {
+		if spare := f.spare.Load(); spare != nil && f.stands.Load() == standYes && c.current(spare) && c.shown(spare) {
 			spare.seen.Store(f.epoch)
 			c.l1.Set(f.key, spare, c.cost(f.key, spare))
 		}
@@ -292,7 +322,6 @@ func (c *Cache[K, V]) land(f *flight[K, V], e *Entry[V], item *Item, err error) 
 	if f.waiters > 0 || f.keep { // or leave has said so already
 		f.batch.wanted.Add(-1)
 	}
-	close(f.done)
 	return true, kept
 }
 

@@ -184,7 +184,7 @@ func listens(t testing.TB) (*Cache[string, int], *int) {
 	t.Helper()
 	loads := new(int)
 	c, err := New(Config[string, int]{
-		MaxEntries: 100, MaxTags: 100, Shared: Shared[string, int]{L2: deadL2{}, Bus: deadL2{}},
+		Name: "test", MaxEntries: 100, MaxTags: 100, Shared: Shared[string, int]{L2: deadL2{}, Bus: deadL2{}},
 		Load: func(_ context.Context, key string, m *Meta) (int, error) {
 			m.Tags = []string{key + "-tag"}
 			*loads++
@@ -203,7 +203,7 @@ func listens(t testing.TB) (*Cache[string, int], *int) {
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{messageVersion})
-	head := append([]byte{messageVersion}, "12345678\x01\x07default"...)
+	head := append([]byte{messageVersion}, "12345678\x01\x04test"...)
 	f.Add(appendName(head, kindKey, "a"))
 	f.Add(append(appendName(head, kindTag, "a-tag"), 0, 0, 0, 0, 0, 0, 0, 0x7f))
 	f.Add(append(appendName(head, kindAll, ""), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
@@ -227,7 +227,7 @@ func FuzzMessage(f *testing.F) {
 		}
 		c.Get(ctx, "a")
 		n := *loads
-		other := append([]byte{messageVersion}, "87654321\x01\x07default"...)
+		other := append([]byte{messageVersion}, "87654321\x01\x04test"...)
 		c.remote.bus.hear(appendName(other, kindKey, "a"))
 		if _, err := c.Get(ctx, "a"); err != nil || *loads != n+1 {
 			t.Errorf("a true message was not obeyed: %v, %d loads after %d", err, *loads, n)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -129,24 +130,13 @@ func TestStaleOfStore(t *testing.T) {
 	}
 }
 
-// TestSlidingAsksStore: sliding does not keep a process from asking L2 after
-// LocalTTL.
-func TestSlidingAsksStore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d, src := newDepot(), &source{}
-		cfg := cache.Config[string, string]{Load: src.load, TTL: 10 * time.Second, Sliding: true, Jitter: -1, Early: -1, StaleWhileRevalidate: -1}
-		cfg.Shared.L2, cfg.Shared.LocalTTL = leasing{d}, time.Second
-		a, b := closing(t, cfg), closing(t, cfg)
-		get(t, a, "a", "a-1")
-		time.Sleep(10 * time.Millisecond)
-		get(t, b, "a", "a-1")
-		a.Delete(t.Context(), "a")
-		for range 30 {
-			time.Sleep(100 * time.Millisecond)
-			b.Get(t.Context(), "a")
-		}
-		get(t, b, "a", "a-2")
-	})
+// TestSlidingStaysAtHome: what one process keeps alive the others would not know of.
+func TestSlidingStaysAtHome(t *testing.T) {
+	cfg := cache.Config[string, string]{Name: "test", Sliding: true}
+	cfg.Shared.L2 = newDepot()
+	if _, err := cache.New(cfg); err == nil || !strings.Contains(err.Error(), "Sliding must be false with Shared.L2 (got true)") {
+		t.Error(err)
+	}
 }
 
 // TestNaN: what cannot be found again is not kept, nor is that it does not exist.

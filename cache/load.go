@@ -294,7 +294,7 @@ func (b *batch[K, V]) fail(f *flight[K, V], err error) {
 	c := b.c
 	// A load that nobody waits for any more has not failed.
 	failed := !errors.Is(err, errNoLoader) && !errors.Is(err, ErrClosed) && !errors.Is(b.ctx.Err(), context.Canceled)
-	if failed && c.standsIn(err) {
+	if f.old != nil && errors.Is(err, errNoLoader) || failed && c.standsIn(f, err) {
 		for _, stale := range [...]*Entry[V]{f.old, f.spare.Load()} {
 			if stale != nil {
 				stale.pause(c.clock.Exact(), c.cfg.ErrorPause)

@@ -74,11 +74,8 @@ func (c *Cache[K, V]) absent(key K, m *Meta, began int64) *Entry[V] {
 		ttl = min(m.TTL, longest)
 	}
 	e := &Entry[V]{created: began, tags: c.tagged(m.Tags)}
-	if c.size != nil {
-		var none V
-		if c.size(&key, &none) > entryBytes[K, V]()+maxNegativeKey {
-			return nil
-		}
+	if c.keySize != nil && c.keySize(&key) > maxNegativeKey {
+		return nil
 	}
 	e.fresh.Store(began + int64(ttl))
 	return e

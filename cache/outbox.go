@@ -41,7 +41,10 @@ const (
 	opFill // a loaded value: lost if it cannot be written at once
 	opTag
 	opAll
+	opGap // others have missed something: what L2 knows, but the bus did not take
 )
+
+const gapName = "\x00gap"
 
 // op is one thing to tell.
 type op[K comparable, V any] struct {
@@ -103,6 +106,7 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 		o.end(old)
 	case p.kind == opFill && (o.failing.Load() || len(o.byName) >= o.r.cfg.MaxPending/2):
 		return // it can be loaded again
+	case len(o.byName) >= o.r.cfg.MaxPending && o.dropWritten():
 	case len(o.byName) >= o.r.cfg.MaxPending && p.kind != opAll:
 		// Too many to remember one by one.
 		o.r.c.stats.overflows.Add(1)
@@ -124,9 +128,7 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 	if o.byName == nil {
 		o.byName = make(map[string]*op[K, V])
 	}
-	o.byName[p.name] = p
-	o.order = append(o.order, p)
-	o.count.Add(1)
+	o.put(p)
 	switch {
 	case !o.running && o.r.c.begin():
 		o.running = true
@@ -134,6 +136,30 @@ func (o *outbox[K, V]) add(p *op[K, V]) {
 	case o.running && o.unheard.Load():
 		o.r.wake() // it need not wait for the bus
 	}
+}
+
+func (o *outbox[K, V]) put(p *op[K, V]) {
+	o.byName[p.name] = p
+	o.order = append(o.order, p)
+	if !p.written {
+		o.count.Add(1)
+	}
+}
+
+// dropWritten makes room, if it can: of what L2 knows, and only the bus did not
+// take, others are told no more than that they have missed something.
+func (o *outbox[K, V]) dropWritten() bool {
+	dropped := false
+	for _, p := range o.byName {
+		if p.written && p.kind != opGap {
+			o.end(p)
+			dropped = true
+		}
+	}
+	if dropped && o.byName[gapName] == nil {
+		o.put(&op[K, V]{kind: opGap, name: gapName, written: true})
+	}
+	return dropped
 }
 
 // end takes an op out; the caller holds o.mu.
@@ -189,6 +215,11 @@ const (
 func (o *outbox[K, V]) run() {
 	c := o.r.c
 	defer c.work.Done()
+	defer func() { // a Bus may end the goroutine
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.running = false
+	}()
 	for pause := firstPause; ; {
 		ops := o.next()
 		if ops == nil {
@@ -237,6 +268,9 @@ func (o *outbox[K, V]) repeat(ops []*op[K, V]) error {
 	}
 	o.mu.Lock()
 	for _, p := range ops {
+		if p.kind == opGap {
+			continue
+		}
 		if p.written && !p.over {
 			o.count.Add(1)
 		}

@@ -173,7 +173,7 @@ func TestCloseInTrouble(t *testing.T) {
 		bubble(t, strconv.Itoa(int(fault)), func(t *testing.T) {
 			d := newDepot()
 			var calls sync.WaitGroup
-			cfg := cache.Config[int, sight]{Load: newTruthLoad(20 * time.Millisecond)}
+			cfg := cache.Config[int, sight]{Name: "test", Load: newTruthLoad(20 * time.Millisecond)}
 			cfg.Shared.L2, cfg.Shared.Bus = leasing{d}, d
 			c, err := cache.New(cfg)
 			if err != nil {

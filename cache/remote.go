@@ -55,10 +55,10 @@ func newRemote[K comparable, V any](c *Cache[K, V]) *remote[K, V] {
 	r.guard = storeguard.New(storeguard.Config{
 		Budget: s.Budget, Patience: max(patience, s.Budget), Open: s.Retry, Calls: mostCalls,
 		OnChange: func(up bool, cause error) {
-			c.stateChanged(up, cause)
 			if up {
 				r.wake()
 			}
+			c.stateChanged(up, cause)
 		},
 	})
 	if s.Bus != nil {

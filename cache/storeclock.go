@@ -80,6 +80,13 @@ func (s *storeClock) get() (offset, wrong int64) {
 	return s.offset, s.wrong
 }
 
+// tolerance is by how much two times of L2 may differ here and be the same, in
+// nanoseconds.
+func (s *storeClock) tolerance() int64 {
+	_, wrong := s.get()
+	return 2*wrong*1e3 + ms
+}
+
 // createdInStore is a time of this process by L2's clock, in microseconds since
 // 1970, rather too early; so that it is older than what was invalidated after it.
 func (r *remote[K, V]) createdInStore(at int64) int64 {

@@ -23,6 +23,7 @@ type tag struct {
 	epoch   atomic.Int64
 	inStore atomic.Int64 // the same by L2's clock
 	known   atomic.Int64 // when L2 has last said when that was
+	guess   bool         // under tagTable.mu: epoch is not of this tag, but when one was forgotten
 }
 
 // tagList are the tags of an entry; nil if it has none.
@@ -44,10 +45,21 @@ func (t *tagTable) find(name string) *tag {
 	if found, ok := t.lru.Get(name); ok {
 		return found
 	}
-	made := &tag{name: name}
+	made := &tag{name: name, guess: t.lost > math.MinInt64}
 	made.epoch.Store(t.lost)
 	t.lru.Add(name, made)
 	return made
+}
+
+// knows is for a tag of which L2 says when it was invalidated, if ever.
+func (t *tagTable) knows(known *tag) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known.guess {
+		known.guess = false
+		known.epoch.Store(math.MinInt64)
+		known.inStore.Store(0)
+	}
 }
 
 // tagged returns the tags of those names.
@@ -109,6 +121,7 @@ func (c *Cache[K, V]) outdate(at int64, names []string) {
 	for _, name := range names {
 		t := c.tags.find(name)
 		t.epoch.Store(max(t.epoch.Load(), at))
+		t.guess = false
 	}
 	c.forgetTags()
 	c.stats.invalidated.Add(uint64(len(names)))

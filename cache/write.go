@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"fmt"
-	"slices"
 )
 
 // Set puts a value in the place of whatever there is: here before it returns, in
@@ -90,7 +89,10 @@ func (c *Cache[K, V]) Delete(ctx context.Context, keys ...K) error {
 		}
 		return nil
 	}
-	for some := range slices.Chunk(keys, min(max(c.cfg.Shared.MaxPending/2, 1), mostTogether)) {
+	most := min(max(c.cfg.Shared.MaxPending/2, 1), mostTogether)
+	for len(keys) > 0 {
+		some := keys[:min(most, len(keys))]
+		keys = keys[len(some):]
 		w := newWaiter(len(some))
 		for _, key := range some {
 			c.remove(key, &op[K, V]{kind: opDelete, name: c.remote.name(key), key: key, waiting: []*waiter{w}})

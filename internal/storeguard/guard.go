@@ -175,6 +175,8 @@ func (c *Call) verdict(err error) {
 	}
 	c.done(err)
 	if g.changed.CompareAndSwap(true, false) && g.cfg.OnChange != nil {
+		// In a goroutine that is nobody's, whoever is told must not end the process.
+		defer func() { _ = recover() }()
 		g.cfg.OnChange(g.up.Load(), err)
 	}
 }
