@@ -39,3 +39,29 @@ func ExampleBus() {
 	}
 	_ = TestBus
 }
+
+// In its tests, with servers that the test starts, stops and freezes.
+func ExampleFaults() {
+	startServer := func(t *testing.T) *server { return &server{addr: "127.0.0.1:4000"} }
+	TestFaults := func(t *testing.T) {
+		cachetest.Faults(t, func(t *testing.T) cachetest.Engine {
+			s := startServer(t)
+			return cachetest.Engine{
+				Addr: s.addr,
+				Node: func(t *testing.T, addr string) (cache.L2, cache.Bus) { return client{addr}, bus{addr, "test"} },
+				Stop: s.kill, Start: s.start,
+				Freeze: func() { s.signal("STOP") }, Thaw: func() { s.signal("CONT") },
+				Once: map[string]func(){"flushed": func() { client{s.addr}.flush() }},
+			}
+		})
+	}
+	_ = TestFaults
+}
+
+// server is a process that a test has started.
+type server struct{ addr string }
+
+func (*server) kill()         {}
+func (*server) start()        {}
+func (*server) signal(string) {}
+func (client) flush()         {}
