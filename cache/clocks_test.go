@@ -10,6 +10,8 @@ import (
 	"github.com/seawall-go/seawall/cache"
 )
 
+//house:sleep all are in bubbles, which a helper makes
+
 // onClocks makes two Caches over one depot, with tags and without a bus, and a
 // source whose values count the loads.
 func onClocks(t *testing.T, d *depot) (a, b *cache.Cache[string, string], src *source) {

@@ -101,3 +101,26 @@ func ExampleShared_keys() {
 	fmt.Println(redis.keys())
 	// Output: [shop-2:v:12,"lamp, red"]
 }
+
+// clocked is an L2 that tells its time, when it is asked.
+type clocked struct{ cache.L2 }
+
+func (c clocked) Get(ctx context.Context, keys []string, values [][]byte) (now time.Time, err error) {
+	if cache.AsksTime(ctx) {
+		now = time.Now() // the server's, in the same round trip
+	}
+	_, err = c.L2.Get(ctx, keys, values)
+	return now, err
+}
+
+// An engine of one's own is asked for its time about once a second.
+func ExampleAskTime() {
+	engine := clocked{newFakeRedis()}
+	for _, ctx := range []context.Context{context.Background(), cache.AskTime(context.Background())} {
+		now, _ := engine.Get(ctx, []string{"key"}, make([][]byte, 1))
+		fmt.Println(!now.IsZero())
+	}
+	// Output:
+	// false
+	// true
+}

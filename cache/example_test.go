@@ -263,3 +263,17 @@ func ExampleCache_Override() {
 	// loads when_empty ann
 	// purge
 }
+
+func ExampleCache_GetState() {
+	greetings := seawall.Must(cache.New(cache.Config[string, string]{
+		Load: func(context.Context, string, *cache.Meta) (string, error) { return "Hallo", nil },
+	}))
+	defer greetings.Close(context.Background())
+	for range 2 {
+		v, state, _ := greetings.GetState(context.Background(), "de")
+		fmt.Println(v, state)
+	}
+	// Output:
+	// Hallo miss
+	// Hallo fresh
+}

@@ -21,6 +21,7 @@ func Example_cache() {
 	}))
 	defer client.Close()
 	products := seawall.Must(cache.New(cache.Config[int, product]{
+		Name: "products",
 		Load: func(ctx context.Context, id int, _ *cache.Meta) (product, error) {
 			return product{Name: "boots"}, nil // from the database
 		},

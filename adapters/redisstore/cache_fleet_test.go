@@ -27,7 +27,7 @@ func fleetOf(t *testing.T, e *engine, load cache.Loader[string, int64]) []node {
 	for i := range nodes {
 		c := client(t, &redis.UniversalOptions{Addrs: []string{e.addr}})
 		nodes[i].Cache = seawall.Must(cache.New(cache.Config[string, int64]{
-			Load: load, TTL: time.Hour,
+			Name: "fleet", Load: load, TTL: time.Hour,
 			Shared: cache.Shared[string, int64]{
 				L2:     seawall.Must(New(Config{Client: c})),
 				Bus:    seawall.Must(NewBus(BusConfig{Client: c, Channel: "fleet"})),

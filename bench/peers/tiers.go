@@ -98,7 +98,7 @@ func (m *mapL2) Delete(_ context.Context, keys []string) error {
 // go-redis/cache.
 func seawallTwoTiers(e engine) (*Scene, error) {
 	ctx := context.Background()
-	cfg := cache.Config[string, Product]{TTL: time.Hour}
+	cfg := cache.Config[string, Product]{Name: "products", TTL: time.Hour}
 	cfg.Shared.L2, cfg.Shared.LocalTTL = &mapL2{}, time.Hour
 	if err := below(&cfg, e, 2*products, func(n int) int64 { return int64(n) * 4096 }); err != nil {
 		return nil, err
