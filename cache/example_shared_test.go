@@ -118,9 +118,9 @@ func ExampleAskTime() {
 	engine := clocked{newFakeRedis()}
 	for _, ctx := range []context.Context{context.Background(), cache.AskTime(context.Background())} {
 		now, _ := engine.Get(ctx, []string{"key"}, make([][]byte, 1))
-		fmt.Println(!now.IsZero())
+		fmt.Println("asked:", cache.AsksTime(ctx), "told:", !now.IsZero())
 	}
 	// Output:
-	// false
-	// true
+	// asked: false told: false
+	// asked: true told: true
 }
