@@ -47,7 +47,7 @@ func TestAllocs(t *testing.T) {
 			}
 			c, ctx := closing(t, cfg), t.Context()
 			none := func() error {
-				if _, err := c.Get(ctx, "none"); err != cache.ErrNotFound { //nolint:errorlint // wrapped it would be an allocation
+				if _, err := c.Get(ctx, "none"); err != cache.ErrNotFound {
 					return err
 				}
 				return nil

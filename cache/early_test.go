@@ -54,6 +54,7 @@ func TestEarlyApart(t *testing.T) {
 			}
 			n := underWay.Add(1)
 			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+				continue
 			}
 			time.Sleep(100 * time.Millisecond)
 			underWay.Add(-1)
@@ -140,6 +141,7 @@ func (l *limited) load(ctx context.Context, key int, _ *cache.Meta) (int, error)
 	n := l.now.Add(1)
 	defer l.now.Add(-1)
 	for m := l.most.Load(); n > m && !l.most.CompareAndSwap(m, n); m = l.most.Load() {
+		continue
 	}
 	takes := l.takes
 	if l.quick.Load() {

@@ -37,7 +37,7 @@ var errEnvelope = errors.New("seawall/cache: not an envelope of this version")
 
 // append writes an envelope: two bytes of version, flags, the codec's name, the
 // times, the tags, the length of the value, and the value.
-func (v *envelope) append(dst []byte, codec string, compressAbove int) []byte {
+func (v *envelope) append(dst []byte, codec string, compressAbove int) []byte { //nolint:unparam // as all that append do
 	flags := byte(0)
 	compressed := []byte(nil)
 	if compressAbove > 0 && len(v.payload) > compressAbove {

@@ -269,7 +269,7 @@ func FuzzConfig(f *testing.F) {
 		}
 		c, err := New(cfg)
 		if err != nil {
-			for _, line := range strings.Split(err.Error(), "\n") {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if !namesField.MatchString(line) || !strings.Contains(line, "got") && !strings.Contains(line, "only one") {
 					t.Errorf("%q names no field and value", line)
 				}

@@ -176,6 +176,7 @@ func TestWarmFailures(t *testing.T) {
 		counting := func(to int, asked *int) iter.Seq[int] {
 			return func(yield func(int) bool) {
 				for *asked = 0; *asked < to && yield(*asked); *asked++ {
+					continue
 				}
 			}
 		}
@@ -214,6 +215,7 @@ func TestWarmEnds(t *testing.T) {
 		}})
 		forever := func(yield func(int) bool) {
 			for i := 0; yield(i); i++ {
+				continue
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 105*time.Millisecond)

@@ -302,12 +302,10 @@ func (o *outbox[K, V]) settle(ops []*op[K, V], err error) {
 	}
 	// L2 is away: no value waits for it that L1 may have dropped.
 	for _, p := range o.byName {
-		switch p.kind {
-		case opFill:
+		if p.kind == opFill {
 			o.end(p)
-		case opSet:
-			p.item = nil
 		}
+		p.item = nil
 	}
 }
 

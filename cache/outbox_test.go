@@ -169,7 +169,7 @@ func TestOverflow(t *testing.T) {
 // TestCloseInTrouble: Close comes back when its context ends, whatever L2 does, and
 // says if something was not told.
 func TestCloseInTrouble(t *testing.T) {
-	for fault := sound; fault < faults; fault++ {
+	for fault := range faults {
 		bubble(t, strconv.Itoa(int(fault)), func(t *testing.T) {
 			d := newDepot()
 			var calls sync.WaitGroup

@@ -312,7 +312,7 @@ func TestProgressPanics(t *testing.T) {
 	}
 	src := &source{}
 	c := closing(t, cache.Config[string, string]{Load: src.load})
-	defer func() { recover() }() //nolint:errcheck // as net/http does
+	defer func() { recover() }()
 	c.Warm(t.Context(), slices.Values([]string{"a"}), cache.WarmConfig{Progress: func(cache.WarmProgress) { panic("bar") }})
 }
 

@@ -69,7 +69,7 @@ func TestStaleOnPanics(t *testing.T) {
 	}
 	c := closing(t, cache.Config[string, string]{
 		Load:    func(context.Context, string, *cache.Meta) (string, error) { return "", errors.New("broken") },
-		StaleOn: func(err error) bool { return err.(interface{ Code() int }).Code() > 0 }, //nolint:forcetypeassert // that is it
+		StaleOn: func(err error) bool { return err.(interface{ Code() int }).Code() > 0 },
 	})
 	if _, err := c.Get(t.Context(), "a"); err == nil {
 		t.Error("no error")
@@ -137,7 +137,7 @@ func TestCloneInGetMany(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		bad.Store(true)
 		func() {
-			defer func() { recover() }() //nolint:errcheck // as net/http does
+			defer func() { recover() }()
 			c.GetMany(t.Context(), []string{"a"})
 		}()
 		bad.Store(false)
