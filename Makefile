@@ -23,7 +23,7 @@ lint: ## gofmt, go vet (also 32 bits and arm64), staticcheck, golangci-lint
 allocs: ## run the tests that count allocations
 	bash .ci/run allocs
 
-fuzz: ## fuzz every target; FUZZTIME=1m for longer than 2s each
+fuzz: ## fuzz every target; FUZZTIME=1m for longer than 1s each
 	bash .ci/run fuzz
 
 bench: ## measure the hot paths of the core
