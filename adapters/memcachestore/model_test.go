@@ -393,6 +393,9 @@ func (sc scenario) atEnd(w *world) {
 }
 
 func TestModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	if raceEnabled {
 		t.Skip("one step runs at a time, and the race detector makes each ten times as long")
 	}

@@ -71,6 +71,9 @@ var contenders = []contender{
 // without pauses, one pass, a miss followed by a Set; and holds Ristretto to what
 // it is for: to be as good as an LRU where popularity moves.
 func TestHitRatio(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	n := 100_000
 	if long() {
 		n = 1_000_000

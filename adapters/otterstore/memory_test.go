@@ -16,6 +16,9 @@ import (
 // TestMemory: what a full cache takes on the heap is within a tenth of what it was
 // told, whatever the size of the values, and after a flood of keys, too.
 func TestMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const maxBytes = 16 << 20
 	values := map[string]func(i int) string{
 		"50 B":  func(int) string { return strings.Repeat("x", 50) },
@@ -28,7 +31,7 @@ func TestMemory(t *testing.T) {
 			return seawall.Must(otterstore.New[string, string](otterstore.Config{MaxBytes: maxBytes}))
 		},
 	}
-	floods := 100_000
+	floods := 50_000
 	if long() {
 		floods = 10_000_000
 	}

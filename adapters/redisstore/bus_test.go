@@ -212,6 +212,9 @@ func TestBusDroppedPackets(t *testing.T) {
 
 // TestBusQuiet: a connection on which nobody talks is asked, and stays.
 func TestBusQuiet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, protocol := range []int{2, 3} {
 		e := startRedis(t)
@@ -246,6 +249,9 @@ func TestBusBusy(t *testing.T) {
 
 // TestBusTooSlow: Redis gives up one for whom too much waits.
 func TestBusTooSlow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	e := startRedis(t)
 	e.do("config", "set", "client-output-buffer-limit", "pubsub 1mb 0 0")
@@ -294,6 +300,9 @@ func TestBusLater(t *testing.T) {
 // TestBusDeaf: a name leads to another Redis now, and the one before lives on, with
 // nobody who talks.
 func TestBusDeaf(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	former, next := startRedis(t), startRedis(t)
 	var addr atomic.Value
@@ -317,6 +326,9 @@ func TestBusDeaf(t *testing.T) {
 // TestBusRing: shards go away and come again, and so the channel moves from one to
 // the other and back.
 func TestBusRing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	x, y := startRedis(t), startRedis(t)
 	ring := ringOf(t, x, y)

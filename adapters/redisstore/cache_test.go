@@ -41,6 +41,9 @@ func TestCacheAlone(t *testing.T) { //nolint:tparallel // its parts come one aft
 }
 
 func TestCacheRESP2(t *testing.T) { //nolint:tparallel // its parts come one after another
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	e := startRedis(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient {
@@ -50,6 +53,9 @@ func TestCacheRESP2(t *testing.T) { //nolint:tparallel // its parts come one aft
 
 // TestCacheCluster has three nodes.
 func TestCacheCluster(t *testing.T) { //nolint:tparallel // its parts come one after another
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	nodes := startCluster(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient { return clusterClient(t, nodes) })
@@ -72,6 +78,9 @@ func TestCacheCluster(t *testing.T) { //nolint:tparallel // its parts come one a
 }
 
 func TestCacheRing(t *testing.T) { //nolint:tparallel // its parts come one after another
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	a, b := startRedis(t), startRedis(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient { return ringOf(t, a, b) })

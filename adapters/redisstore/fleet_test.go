@@ -16,6 +16,9 @@ import (
 // TestFleet: eight processes share a limit, and half of the load is on one of
 // them. Together they never get more than there is, and use nearly all of it.
 func TestFleet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const (
 		nodes = 8
 		lasts = 3 * time.Second

@@ -95,6 +95,9 @@ func TestLeases(t *testing.T) {
 // much more than the limit is admitted, and a second after it is well it is used
 // again.
 func TestLimiterThroughFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	nowhere := func(e *engine) { e.do("replicaof", "127.0.0.1", "1") }
 	for _, tc := range []struct {
 		name         string

@@ -114,6 +114,9 @@ func TestSentinel(t *testing.T) {
 // TestPromoted: the former master lives on as a replica, and keeps its
 // connections.
 func TestPromoted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	master, replica, sentinel := replicated(t)
 	s := seawall.Must(New(Config{Client: client(t, &redis.UniversalOptions{Addrs: []string{sentinel.addr}, MasterName: "shop"})}))
 	must(t, s, one)
