@@ -43,6 +43,9 @@ func TestEarlyHotKey(t *testing.T) {
 // TestEarlyApart: a hundred processes that have loaded a key in the same moment do
 // not load it anew together, and none before its time.
 func TestEarlyApart(t *testing.T) {
+	if raceEnabled {
+		t.Skip("a simulation of minutes, in which nothing races")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const caches = 100
 		var underWay, most, loads atomic.Int64

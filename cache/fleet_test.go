@@ -242,6 +242,9 @@ func describeFleet(v *convoy) string {
 // told nobody sees what anybody has made invalid. SEAWALL_SEED=7 plays one.
 func TestFleetModel(t *testing.T) {
 	first, programs := uint64(0), uint64(40)
+	if raceEnabled {
+		programs = 10
+	}
 	if long() {
 		programs = 5_000
 	}

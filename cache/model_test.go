@@ -306,6 +306,9 @@ func (p *program) end() {
 // SEAWALL_SEED=7 plays one program, SEAWALL_LONG=1 many.
 func TestModel(t *testing.T) {
 	first, programs := uint64(0), uint64(80)
+	if raceEnabled {
+		programs = 15
+	}
 	if long() {
 		programs = 20_000
 	}

@@ -129,7 +129,7 @@ func (s *storm) blow(raced int64) {
 // Set, Delete, InvalidateTags or Clear that has returned, however they fall into
 // loads. SEAWALL_LONG=1 goes on until a million loads had a write in their middle.
 func TestStorm(t *testing.T) {
-	raced := int64(1_600)
+	raced := int64(400)
 	if long() {
 		raced = 1_000_000
 	}
