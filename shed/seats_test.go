@@ -206,6 +206,7 @@ func TestAddCost(t *testing.T) {
 		if none.AddCost(1) || none.Detach() {
 			t.Error("no Permit takes seats")
 		}
+		synctest.Wait() // who queued gives its seat back after it has told
 		shut(t, s)
 	})
 }
