@@ -45,7 +45,7 @@ func cacheCalls(s *Store, b *Bus, keys ...string) map[string]func(context.Contex
 
 // TestCacheHangs: a Redis that does not answer costs the deadline and no more,
 // whoever it was that hung, and the next call after it is well.
-func TestCacheHangs(t *testing.T) { //nolint:tparallel // its parts come one after another
+func TestCacheHangs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}

@@ -32,7 +32,7 @@ func conforms(t *testing.T, newClient func(t *testing.T) redis.UniversalClient) 
 	})
 }
 
-func TestCacheAlone(t *testing.T) { //nolint:tparallel // its parts come one after another
+func TestCacheAlone(t *testing.T) {
 	t.Parallel()
 	e := startRedis(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient {
@@ -40,7 +40,7 @@ func TestCacheAlone(t *testing.T) { //nolint:tparallel // its parts come one aft
 	})
 }
 
-func TestCacheRESP2(t *testing.T) { //nolint:tparallel // its parts come one after another
+func TestCacheRESP2(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -52,7 +52,7 @@ func TestCacheRESP2(t *testing.T) { //nolint:tparallel // its parts come one aft
 }
 
 // TestCacheCluster has three nodes.
-func TestCacheCluster(t *testing.T) { //nolint:tparallel // its parts come one after another
+func TestCacheCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -77,7 +77,7 @@ func TestCacheCluster(t *testing.T) { //nolint:tparallel // its parts come one a
 	})
 }
 
-func TestCacheRing(t *testing.T) { //nolint:tparallel // its parts come one after another
+func TestCacheRing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
