@@ -32,7 +32,7 @@ func conforms(t *testing.T, newClient func(t *testing.T) redis.UniversalClient) 
 	})
 }
 
-func TestCacheAlone(t *testing.T) {
+func TestCacheAlone(t *testing.T) { //nolint:tparallel // its parts come one after another
 	t.Parallel()
 	e := startRedis(t)
 	conforms(t, func(t *testing.T) redis.UniversalClient {
