@@ -17,8 +17,8 @@ race: ## run the tests of the core under the race detector, shuffled
 house: ## run the tests about the repository itself: imports, modules, docs
 	cd test && go test -count=1 ./house
 
-lint: ## gofmt, go vet (also 32 bits and arm64), staticcheck, golangci-lint
-	bash .ci/run gofmt vet crossvet staticcheck golangci
+lint: ## gofmt, go vet (also 32 bits and arm64), golangci-lint (with staticcheck in it)
+	bash .ci/run gofmt vet crossvet golangci
 
 allocs: ## run the tests that count allocations
 	bash .ci/run allocs

@@ -59,7 +59,7 @@ type Cache[K comparable, V any] struct {
 
 // New returns a Cache. It takes little memory until there is something to keep,
 // but for MaxBytes, of which a thirtieth is taken at once. With a Bus it starts
-// one goroutine.
+// one goroutine, with MaxBytes two.
 func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 	cfg, err := cfg.resolve()
 	if err != nil {

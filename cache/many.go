@@ -7,8 +7,9 @@ import (
 )
 
 // GetMany returns the values of keys, with one round trip to L2 for all that are
-// not in L1, a few more for those that are not there, and one load for these. Keys that do not exist are not in the map. If some could
-// not be loaded, the map has the others, and the error wraps the first of theirs.
+// not in L1, a few more for those that are not there, and one load for these. Keys
+// that do not exist are not in the map. If some could not be loaded, the map has
+// the others, and the error wraps the first of theirs.
 func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 	out := make(map[K]V, len(keys))
 	failed, err := 0, error(nil)

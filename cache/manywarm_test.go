@@ -190,6 +190,7 @@ func TestWarmFailures(t *testing.T) {
 			if !errors.Is(err, cache.ErrWarm) || !errors.Is(err, errBroken) || report.Failed <= max(most, 0) || asked > 100 {
 				t.Errorf("at most %d: %+v, %v, asked for %d", most, report.WarmProgress, err, asked)
 			}
+			synctest.Wait() // for loads that nobody waits for any more
 		}
 		for name, f := range map[string]func() error{
 			"panic": func() error { panic("boom") }, "Goexit": func() error { runtime.Goexit(); return nil },

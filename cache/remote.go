@@ -53,7 +53,8 @@ func newRemote[K comparable, V any](c *Cache[K, V]) *remote[K, V] {
 	r.outbox.r = r
 	r.outbox.kick = make(chan struct{}, 1)
 	r.guard = storeguard.New(storeguard.Config{
-		Budget: s.Budget, Patience: max(patience, s.Budget), Open: s.Retry, Calls: mostCalls,
+		Budget: s.Budget, Patience: max(patience, s.Budget), Open: s.Retry,
+		Calls: 2 * mostCalls, // leases are given back without a place
 		OnChange: func(up bool, cause error) {
 			if up {
 				r.wake()

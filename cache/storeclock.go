@@ -15,6 +15,7 @@ type storeClock struct {
 	offset  int64 // what L2's clock says is the Cache's and this; all in microseconds
 	wrong   int64 // by how much at most
 	at      int64 // since when, in nanoseconds of the Cache's clock
+	asked   int64 // when somebody asked the last time, by the same
 }
 
 const (
@@ -29,11 +30,16 @@ const (
 	askEvery = int64(time.Second)
 )
 
-// due says whether it is time to ask.
+// due says whether it is time to ask; then it is not for a while, whatever comes of
+// it. Until something is known everybody asks.
 func (s *storeClock) due(at int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.learned || !s.none && at-s.at > askEvery
+	if s.learned && (s.none || at-s.asked <= askEvery) {
+		return false
+	}
+	s.asked = at
+	return true
 }
 
 // says takes in what L2's clock said at some moment between two of this process.

@@ -3,6 +3,8 @@ package shed_test
 import (
 	"context"
 	"net/http"
+	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -165,10 +167,13 @@ func visits(t *testing.T, scene, contender string, cfg spike.BackendConfig, h ho
 }
 
 // compare plays scenarios against houses, and beside them one Shedder in front
-// of all the slots. Who reads along sees the oracle, too.
+// of all the slots. Who reads along sees the oracle, too. SEAWALL_LONG=1 plays all.
 func compare(t *testing.T, cfg spike.BackendConfig, houses map[string]house, scenes ...string) {
 	if raceEnabled || testing.Short() {
 		t.Skip("simulations")
+	}
+	if os.Getenv("SEAWALL_LONG") == "" {
+		scenes = slices.DeleteFunc(scenes, func(s string) bool { return s == "calm" || s == "10x" })
 	}
 	for _, scene := range scenes {
 		t.Run(scene, func(t *testing.T) {

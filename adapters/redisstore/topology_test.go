@@ -117,6 +117,7 @@ func TestPromoted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+	t.Parallel()
 	master, replica, sentinel := replicated(t)
 	s := seawall.Must(New(Config{Client: client(t, &redis.UniversalOptions{Addrs: []string{sentinel.addr}, MasterName: "shop"})}))
 	must(t, s, one)
