@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seawall-go/seawall/internal/coarse"
+	"github.com/seawall-go/seawall/internal/tally"
 )
 
 const component = "cache"
@@ -32,7 +33,7 @@ type Cache[K comparable, V any] struct {
 	// their key. An entry that has seen it needs no second look.
 	epoch atomic.Uint32
 	gap   atomic.Uint32 // the epoch since which messages are known to be complete
-	hits  tally
+	hits  tally.Tally
 
 	cfg     Config[K, V]
 	size    func(*K, *V) int64 // nil if L1 does not ask, as is keySize
@@ -48,7 +49,7 @@ type Cache[K comparable, V any] struct {
 	stamps    atomic.Int64
 
 	remote *remote[K, V] // nil without L2
-	hand   hand          // an operator's
+	hand   byHand        // an operator's
 
 	ctx    context.Context //nolint:containedctx // the Cache's own life, which Close ends
 	cancel context.CancelFunc
@@ -82,6 +83,7 @@ func New[K comparable, V any](cfg Config[K, V]) (*Cache[K, V], error) {
 	if cfg.NegativeTTL > 0 {
 		c.negatives = newNegatives[K, V](cfg.MaxNegative)
 	}
+	c.hand.prepare(cfg.Shared.L2 != nil)
 	c.ctx, c.cancel = context.WithCancel(context.Background()) //nolint:gosec // Close cancels it
 	if cfg.Shared.L2 != nil {
 		c.remote = newRemote(c)
@@ -121,7 +123,7 @@ func (c *Cache[K, V]) makeL1() (err error) {
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	e, ok := c.l1.Get(key)
 	if ok && e.plain(c.clock.Now(), c.epoch.Load()) { // as in GetOrLoad: to call that takes 3 ns, and copies the value twice
-		c.hits.add()
+		c.hits.Add()
 		if c.clone == nil { // through out a large value would be copied once more
 			return e.value, nil
 		}
@@ -136,7 +138,7 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 func (c *Cache[K, V]) GetState(ctx context.Context, key K) (V, State, error) {
 	e, ok := c.l1.Get(key)
 	if ok && e.plain(c.clock.Now(), c.epoch.Load()) {
-		c.hits.add()
+		c.hits.Add()
 		return c.out(e.value), Fresh, nil
 	}
 	return c.consider(ctx, key, e, c.cfg.Load)
@@ -147,7 +149,7 @@ func (c *Cache[K, V]) GetState(ctx context.Context, key K) (V, State, error) {
 func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load Loader[K, V]) (V, error) {
 	e, ok := c.l1.Get(key)
 	if ok && e.plain(c.clock.Now(), c.epoch.Load()) {
-		c.hits.add()
+		c.hits.Add()
 		if c.clone == nil { // through out a large value would be copied once more
 			return e.value, nil
 		}
@@ -162,7 +164,7 @@ func (c *Cache[K, V]) consider(ctx context.Context, key K, e *Entry[V], load Loa
 	e, state = c.look(key, e)
 	switch state {
 	case Fresh:
-		c.hits.add()
+		c.hits.Add()
 		return c.out(e.value), Fresh, nil
 	case Stale:
 		c.stats.stale.Add(1)
@@ -171,7 +173,7 @@ func (c *Cache[K, V]) consider(ctx context.Context, key K, e *Entry[V], load Loa
 		state = Stale
 		if c.clock.Exact() < e.fresh.Load() { // before its end
 			state = Fresh
-			c.hits.add()
+			c.hits.Add()
 		} else {
 			c.stats.stale.Add(1)
 		}
@@ -272,7 +274,7 @@ func (c *Cache[K, V]) Close(ctx context.Context) error {
 		err = errors.Join(err, c.remote.guard.Close(ctx))
 	}
 	c.negatives.clear()
-	c.hand.release()
+	c.hand.Release()
 	c.clock.Close()
 	c.l1.Close()
 	return err

@@ -21,6 +21,9 @@ type Loader[K comparable, V any] func(ctx context.Context, key K, m *Meta) (V, e
 // from its own goroutine. Keys for which it is not called are not found.
 type BatchLoader[K comparable, V any] func(ctx context.Context, keys []K, found func(key K, value V, m Meta)) error
 
+// Stamp is a moment by the clock of one Cache. The zero Stamp is none.
+type Stamp int64
+
 // Meta is what may be said about one value. The zero Meta says nothing.
 type Meta struct {
 	// TTL in place of Config.TTL, for ErrNotFound in place of NegativeTTL. With
@@ -29,6 +32,11 @@ type Meta struct {
 	// StaleWhileRevalidate and StaleIfError in place of Config's; seawall.Off is
 	// none.
 	StaleWhileRevalidate, StaleIfError time.Duration
+	// Since, of Cache.Stamp, is when a value given to SetWith was read from where it
+	// truly is: its TTL counts from then, and what InvalidateTags and Clear have made
+	// invalid since is so in it, too. Default now. A Loader needs none: the beginning
+	// of the load counts.
+	Since Stamp
 	// Tags with which InvalidateTags finds it, at most 64 of at most 200 bytes. What
 	// a Loader returns with others is given to its callers and not kept.
 	Tags []string

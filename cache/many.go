@@ -123,7 +123,7 @@ func (c *Cache[K, V]) have(key K, again *batch[K, V]) (r result[K, V], m lacking
 	r.key = key
 	e, ok := c.l1.Get(key)
 	if ok && e.plain(c.clock.Now(), c.epoch.Load()) {
-		c.hits.add()
+		c.hits.Add()
 		r.value = c.out(e.value)
 		return r, m, true
 	}
@@ -147,7 +147,7 @@ func (c *Cache[K, V]) have(key K, again *batch[K, V]) (r result[K, V], m lacking
 		}
 	}
 	if c.clock.Exact() < e.fresh.Load() {
-		c.hits.add()
+		c.hits.Add()
 	} else {
 		c.stats.stale.Add(1)
 	}

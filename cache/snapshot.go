@@ -88,7 +88,7 @@ type L2Stats struct {
 func (c *Cache[K, V]) Stats() Stats {
 	s := &c.stats
 	out := Stats{
-		Hits: c.hits.total(), Misses: s.misses.Load(), Stale: s.stale.Load(), Negative: s.negative.Load(), Degraded: s.degraded.Load(),
+		Hits: c.hits.Total(), Misses: s.misses.Load(), Stale: s.stale.Load(), Negative: s.negative.Load(), Degraded: s.degraded.Load(),
 		Loads: s.loads.Load(), Failures: s.failures.Load(), NotFound: s.notFound.Load(), Unkept: s.unkept.Load(),
 		Refreshes: s.refreshes.Load(), PutOff: s.refreshesPutOff.Load(),
 		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Invalidated: s.invalidated.Load(), TagsForgotten: s.tagsForgotten.Load(),

@@ -1,4 +1,4 @@
-package cache
+package tally
 
 import (
 	"sync"
@@ -10,7 +10,7 @@ import (
 func TestTally(t *testing.T) {
 	const goroutines, each = 64, 1000
 	var (
-		n       tally
+		n       Tally
 		all     sync.WaitGroup
 		running sync.WaitGroup
 	)
@@ -20,12 +20,12 @@ func TestTally(t *testing.T) {
 			running.Done()
 			running.Wait() // so that no two have the same stack
 			for range each {
-				n.add()
+				n.Add()
 			}
 		})
 	}
 	all.Wait()
-	if got := n.total(); got != goroutines*each {
+	if got := n.Total(); got != goroutines*each {
 		t.Errorf("counted %d, want %d", got, goroutines*each)
 	}
 	used, most := 0, uint64(0)
@@ -40,13 +40,13 @@ func TestTally(t *testing.T) {
 }
 
 func BenchmarkTally(b *testing.B) {
-	var n tally
+	var n Tally
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			n.add()
+			n.Add()
 		}
 	})
-	if n.total() == 0 {
+	if n.Total() == 0 {
 		b.Fatal("nothing was counted")
 	}
 }

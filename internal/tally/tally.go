@@ -1,15 +1,16 @@
-package cache
+// Package tally counts what happens all the time on all processors.
+package tally
 
 import (
 	"sync/atomic"
 	"unsafe"
 )
 
-// tally counts what happens all the time on all processors. It is exact, and
+// Tally counts what happens all the time on all processors. It is exact, and
 // mostly a processor counts on a cache line that is its own: a goroutine keeps to
 // one part, which its stack picks. (A part drawn at random for each count costs
 // the draw, and each time a line that another processor has written last.)
-type tally struct {
+type Tally struct {
 	parts [tallyParts]struct {
 		_ [64]byte // nor with what stands before it
 		atomic.Uint64
@@ -22,7 +23,8 @@ const (
 	tallyParts = 1 << tallyBits
 )
 
-func (t *tally) add() {
+// Add counts one.
+func (t *Tally) Add() {
 	var here byte
 	// Stacks begin at multiples of 2 KiB. The multiplier is that of Fibonacci
 	// hashing (Knuth), 2^64 divided by the golden ratio.
@@ -30,7 +32,8 @@ func (t *tally) add() {
 	t.parts[at>>(64-tallyBits)].Add(1)
 }
 
-func (t *tally) total() (n uint64) {
+// Total is how many there were.
+func (t *Tally) Total() (n uint64) {
 	for i := range t.parts {
 		n += t.parts[i].Load()
 	}

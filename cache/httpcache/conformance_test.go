@@ -1,0 +1,20 @@
+package httpcache_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/seawall-go/seawall"
+	"github.com/seawall-go/seawall/cache/httpcache"
+	"github.com/seawall-go/seawall/seawalltest"
+)
+
+// TestConformance: what is not kept passes as if the Cache was not there.
+func TestConformance(t *testing.T) {
+	open := func() seawall.Middleware {
+		c := seawall.Must(httpcache.New(httpcache.Config{CacheStatus: "off"}))
+		t.Cleanup(func() { c.Close(context.Background()) })
+		return c.Middleware
+	}
+	seawalltest.Conformance{}.Run(t, open())
+}

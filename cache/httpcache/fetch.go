@@ -1,0 +1,287 @@
+package httpcache
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/seawall-go/seawall"
+	"github.com/seawall-go/seawall/cache"
+)
+
+// The reasons in Cache-Status why a request went on (RFC 9211, 2.2).
+const (
+	fwdURIMiss  = "uri-miss"
+	fwdVaryMiss = "vary-miss"
+	fwdStale    = "stale"
+	fwdRequest  = "request"
+	fwdMethod   = "method"
+)
+
+func (x *exchange) why(what verdict, now int64) string {
+	switch {
+	case x.r.Method == http.MethodHead:
+		return fwdMethod
+	case what == validate && x.p.times.fresh(now) > 0:
+		return fwdRequest
+	case what == validate:
+		return fwdStale
+	case x.marker != nil:
+		return fwdVaryMiss
+	}
+	return fwdURIMiss
+}
+
+// attempts bounds how often a request looks again because what it waited for was
+// not for it.
+const attempts = 3
+
+// fetch answers a request for which there is nothing, or nothing that may be shown
+// without asking.
+func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
+	if x.r.Context().Value(leading{}) == h { // twice in one chain: it would wait for itself
+		x.next.ServeHTTP(w, x.r)
+		return
+	}
+	h.stats.misses.Add(1)
+	x.began = h.clock.Exact()
+	if x.r.Method == http.MethodHead || x.r.Header["Range"] != nil && x.p == nil ||
+		x.asked != nil && x.asked.noStore && h.on(ruleRequestNoStore) {
+		what = alone
+	}
+	for range attempts {
+		if what == alone {
+			break
+		}
+		f, first := h.join(x.key)
+		if first {
+			if h.lead(w, x, f, what) {
+				return
+			}
+		} else {
+			p, how, out := h.follow(x, f)
+			switch out {
+			case served:
+				h.stats.collapsed.Add(1)
+				h.show(w, x.r, p, h.clock.Now(), how)
+				return
+			case left:
+				h.gone(w, x.r)
+				return
+			case by:
+				h.solo(w, x, what)
+				return
+			case again:
+			}
+		}
+		h.find(x)
+		now := h.clock.Exact()
+		switch what = h.judge(x, now); what {
+		case hit, showOld, renew:
+			h.show(w, x.r, x.p, now, shown{fwd: fwdURIMiss, collapsed: true})
+			return
+		}
+	}
+	h.solo(w, x, what)
+}
+
+// gone ends a request whose context has ended while it waited.
+func (h *Cache) gone(w http.ResponseWriter, r *http.Request) {
+	h.stats.left.Add(1)
+	reason := seawall.Canceled
+	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
+		reason = seawall.DeadlineExceeded
+	}
+	h.cfg.Responder(w, r, &seawall.Rejection{Component: component, Name: h.cfg.Name, Reason: reason, Cause: context.Cause(r.Context())})
+}
+
+// ticket is a load of the store's that this package's handler makes. The store
+// keeps one load a key among all processes, and does not keep what was purged
+// meanwhile.
+type ticket struct {
+	call    chan struct{} // closed when the handler is to run
+	result  chan loaded   // what to keep
+	got     chan loaded   // what the store has in the end
+	settled bool
+}
+
+type loaded struct {
+	p    *Response
+	meta cache.Meta
+	err  error
+}
+
+var (
+	errNotKept = errors.New("seawall/httpcache: not to be kept")
+	errAgain   = errors.New("seawall/httpcache: asked twice")
+)
+
+// begin asks the store for a key, and says when the handler is to run, or what
+// somebody else has brought.
+func (h *Cache) book(ctx context.Context, key Key, anew bool) *ticket {
+	t := &ticket{call: make(chan struct{}), result: make(chan loaded, 1), got: make(chan loaded, 1)}
+	called := false
+	load := func(ctx context.Context, _ Key, m *cache.Meta) (*Response, error) {
+		if called {
+			return nil, errAgain
+		}
+		called = true
+		close(t.call)
+		select {
+		case r := <-t.result:
+			*m = r.meta
+			return r.p, r.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		var l loaded
+		defer func() { t.got <- l }()
+		l.err = errNotKept // if an engine ends this goroutine
+		if anew {
+			l.p, l.err = h.store.Refresh(ctx, key, load)
+		} else {
+			l.p, l.err = h.store.GetOrLoad(ctx, key, load)
+		}
+	}()
+	return t
+}
+
+// settle hands over what to keep. The first call counts.
+func (t *ticket) settle(l loaded) {
+	if t != nil && !t.settled {
+		t.settled = true
+		t.result <- l
+	}
+}
+
+// leading marks the context of a request that others wait for.
+type leading struct{}
+
+// lead makes a flight. It returns false if there is now something to be found that
+// was not there before.
+func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict) bool {
+	ctx, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(x.r.Context()), leading{}, h))
+	defer cancel(nil)
+	f.mu.Lock()
+	f.cancel = cancel
+	f.mu.Unlock()
+	defer h.land(f, nil, shown{}) // if nothing has before, also after a panic
+	stop := context.AfterFunc(x.r.Context(), func() { f.leave(context.Cause(x.r.Context())) })
+	defer stop()
+
+	t := h.book(ctx, f.key, x.p != nil)
+	select {
+	case <-t.call:
+	case l := <-t.got:
+		if l.err == nil {
+			return false // landed meanwhile, or brought by another process
+		}
+		t = nil // the store is closed, or so: without it
+	case <-ctx.Done():
+		t.settle(loaded{err: errNotKept})
+		h.gone(w, x.r)
+		return true
+	}
+	defer t.settle(loaded{err: errNotKept})
+	rec := h.record(w, x, what)
+	rec.f, rec.t = f, t
+	rec.run(ctx, true)
+	return true
+}
+
+// solo asks the handler for one request alone.
+func (h *Cache) solo(w http.ResponseWriter, x *exchange, what verdict) {
+	if what == validate && x.r.Method == http.MethodHead {
+		what = alone
+	}
+	rec := h.record(w, x, what)
+	rec.run(x.r.Context(), false)
+}
+
+// renew asks the handler in the background, unless that is under way, or too many
+// others are.
+func (h *Cache) renew(x *exchange) {
+	if h.underWay(x.key) {
+		return
+	}
+	select {
+	case h.refreshes <- struct{}{}:
+	default:
+		h.stats.putOff.Add(1)
+		return
+	}
+	f, first := h.join(x.key)
+	if !first || !h.begin() {
+		if first {
+			h.land(f, nil, shown{})
+		} else {
+			f.leave(nil)
+		}
+		<-h.refreshes
+		return
+	}
+	h.stats.refreshes.Add(1)
+	old := x.p
+	far := *x
+	far.p, far.asked, far.primary, far.key = old, nil, x.primary.own(), f.key
+	far.r = background(x.r)
+	go func() {
+		defer h.work.Done()
+		defer func() { <-h.refreshes }()
+		ok := false
+		defer func() {
+			if !ok { // a panic of the handler's must not end the process
+				if v := recover(); v != nil {
+					h.stats.panics.Add(1)
+				}
+				h.pause(old)
+			}
+		}()
+		ctx, cancel := context.WithTimeout(far.r.Context(), h.cfg.LoadTimeout)
+		defer cancel()
+		stop := context.AfterFunc(h.ctx, cancel)
+		defer stop()
+		far.r = far.r.WithContext(ctx)
+		far.began = h.clock.Exact()
+		h.lead(&sink{header: make(http.Header)}, &far, f, validate)
+		ok = true
+	}()
+}
+
+// background is a request like r that nobody waits for.
+func background(r *http.Request) *http.Request {
+	out := r.Clone(context.WithoutCancel(r.Context()))
+	out.Body = http.NoBody
+	out.Method = http.MethodGet
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range", "Cache-Control", "Pragma"} {
+		delete(out.Header, name)
+	}
+	return out
+}
+
+// sink is the writer of a request that nobody waits for.
+type sink struct{ header http.Header }
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) WriteHeader(int)             {}
+func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
+
+// pause keeps a response from being tried anew for a while.
+func (h *Cache) pause(p *Response) {
+	if p != nil {
+		p.pause.Store(h.clock.Exact() + jittered(h.cfg.ErrorPause))
+	}
+}
+
+func (h *Cache) degraded(x *exchange, reason seawall.Reason) {
+	h.stats.degraded.Add(1)
+	if h.cfg.Observer != nil {
+		h.cfg.Observer.Observe(x.r.Context(), seawall.Event{
+			Component: component, Name: h.cfg.Name, Outcome: seawall.Degraded, Reason: reason, Wait: time.Duration(h.clock.Exact() - x.began),
+		})
+	}
+}

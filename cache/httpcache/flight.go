@@ -1,0 +1,176 @@
+package httpcache
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// flight is one request that others who ask the same wait for. It is served in the
+// goroutine of the one who came first.
+type flight struct {
+	key    Key
+	header chan struct{} // closed when it is known whether others may have the answer
+	done   chan struct{} // closed at its end
+
+	mu      sync.Mutex
+	waiters int // the first one, too, until it leaves
+	opened  bool
+	over    bool
+	cancel  context.CancelCauseFunc
+
+	// Before header is closed:
+	shared bool
+	names  []string // fields the answer depends on, beyond those in the key
+	vary   string   // what they were
+
+	// Before done is closed:
+	p   *Response // nil if there is nothing for others
+	how shown
+}
+
+const flightShards = 64
+
+type flightShard struct {
+	mu    sync.Mutex
+	byKey map[Key]*flight
+	_     [48]byte // one cache line each
+}
+
+func (h *Cache) shard(key *Key) *flightShard {
+	return &h.flights[maphash.Comparable(h.seed, *key)%flightShards]
+}
+
+// join returns the flight for a key. First says that the caller is to make it.
+func (h *Cache) join(key Key) (f *flight, first bool) {
+	s := h.shard(&key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f = s.byKey[key]; f != nil && f.enter() {
+		return f, false
+	}
+	f = &flight{key: key.own(), header: make(chan struct{}), done: make(chan struct{}), waiters: 1}
+	if s.byKey == nil {
+		s.byKey = make(map[Key]*flight)
+	}
+	s.byKey[f.key] = f
+	return f, true
+}
+
+// underWay says whether there is a flight for a key.
+func (h *Cache) underWay(key Key) bool {
+	s := h.shard(&key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byKey[key] != nil
+}
+
+// forget lets who comes from now on wait for something else.
+func (h *Cache) forget(f *flight) {
+	s := h.shard(&f.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byKey[f.key] == f {
+		delete(s.byKey, f.key)
+	}
+}
+
+func (f *flight) enter() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over || f.waiters == 0 || f.opened && !f.shared {
+		return false
+	}
+	f.waiters++
+	return true
+}
+
+// leave takes one off who waited. When nobody is left the handler's context ends.
+func (f *flight) leave(cause error) {
+	f.mu.Lock()
+	f.waiters--
+	end := f.waiters == 0 && !f.over
+	f.mu.Unlock()
+	if end && f.cancel != nil {
+		f.cancel(cause)
+	}
+}
+
+// others says whether anybody waits but the first.
+func (f *flight) others() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waiters > 1
+}
+
+// open says whether others may have the answer. The first call counts.
+func (h *Cache) open(f *flight, shared bool, names []string, vary string) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	if !f.opened {
+		f.opened, f.shared, f.names, f.vary = true, shared, names, vary
+		close(f.header)
+	}
+	f.mu.Unlock()
+	if !shared {
+		h.forget(f)
+	}
+}
+
+// land ends a flight, with what others get; the first call does.
+func (h *Cache) land(f *flight, p *Response, how shown) {
+	if f == nil {
+		return
+	}
+	h.forget(f)
+	h.open(f, p != nil, nil, "")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.over {
+		f.over, f.p, f.how = true, p, how
+		close(f.done)
+	}
+}
+
+// outcome is what waiting has brought.
+type outcome uint8
+
+const (
+	served outcome = iota // there is a response
+	again                 // look again
+	by                    // ask by oneself
+	left                  // the client has gone
+)
+
+// follow waits for somebody else's answer.
+func (h *Cache) follow(x *exchange, f *flight) (*Response, shown, outcome) {
+	ctx := x.r.Context()
+	late := time.NewTimer(h.cfg.Wait)
+	defer late.Stop()
+	defer f.leave(nil)
+	for _, moment := range [...]chan struct{}{f.header, f.done} {
+		select {
+		case <-moment:
+		case <-late.C:
+			h.stats.waitedLong.Add(1)
+			return nil, shown{}, by
+		case <-ctx.Done():
+			return nil, shown{}, left
+		}
+		if !f.shared {
+			return nil, shown{}, by
+		}
+		if len(f.names) > 0 && varyPart(f.names, x.r.Header) != f.vary {
+			return nil, shown{}, again
+		}
+	}
+	if f.p == nil {
+		return nil, shown{}, again
+	}
+	how := f.how
+	how.collapsed, how.stored = true, false
+	return f.p, how, served
+}

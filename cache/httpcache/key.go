@@ -1,0 +1,266 @@
+package httpcache
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Key is under what a response is kept. Two requests have the same one only if all
+// parts are the same: it is never written in one piece.
+type Key struct {
+	Method string
+	Scheme string
+	// Host is in lower case, without the scheme's own port.
+	Host string
+	// Path is escaped as it came, Query as it came but for what IgnoreQuery names.
+	Path, Query string
+	// Vary is what of the request's fields the response depends on; empty for one
+	// that depends on none.
+	Vary string
+}
+
+// keyOf is the key of a request, as far as it is known before its response.
+func (h *Cache) keyOf(r *http.Request) Key {
+	k := Key{Method: http.MethodGet, Scheme: "http", Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery}
+	switch {
+	case h.cfg.Scheme != nil:
+		k.Scheme = h.cfg.Scheme(r)
+	case r.TLS != nil:
+		k.Scheme = "https"
+	}
+	k.Host = canonicalHost(k.Host, k.Scheme)
+	if k.Path == "" {
+		k.Path = "/"
+	}
+	if k.Query != "" && len(h.ignore) > 0 {
+		k.Query = h.withoutIgnored(k.Query)
+	}
+	if h.on(ruleKeyHeaders) {
+		for _, name := range h.cfg.KeyHeaders {
+			if values, there := r.Header[name]; there {
+				k.Vary = appendPart(k.Vary, "h", name, values)
+			}
+		}
+	}
+	return k
+}
+
+// canonicalHost is in lower case and without the port that the scheme has anyway.
+func canonicalHost(host, scheme string) string {
+	for i := range len(host) {
+		if c := host[i]; 'A' <= c && c <= 'Z' {
+			host = strings.ToLower(host)
+			break
+		}
+	}
+	if port := ":80"; scheme == "http" {
+		host = strings.TrimSuffix(host, port)
+	} else if scheme == "https" {
+		host = strings.TrimSuffix(host, ":443")
+	}
+	return host
+}
+
+// own copies a key whose parts belong to a request.
+func (k Key) own() Key {
+	return Key{http.MethodGet, strings.Clone(k.Scheme), strings.Clone(k.Host), strings.Clone(k.Path), strings.Clone(k.Query), strings.Clone(k.Vary)}
+}
+
+// appendPart adds a field to the Vary part of a key, with the length of each piece
+// before it, so that none can be taken for another.
+func appendPart(to, mark, name string, values []string) string {
+	b := make([]byte, 0, len(to)+64)
+	b = append(b, to...)
+	b = append(b, mark...)
+	b = strconv.AppendInt(b, int64(len(name)), 10)
+	b = append(b, ':')
+	b = append(b, name...)
+	if values == nil {
+		return string(append(b, '-'))
+	}
+	b = strconv.AppendInt(b, int64(len(values)), 10)
+	for _, v := range values {
+		b = append(b, ',')
+		b = strconv.AppendInt(b, int64(len(v)), 10)
+		b = append(b, ':')
+		b = append(b, v...)
+	}
+	return string(b)
+}
+
+// variant is the key of one variant of a URL.
+func (h *Cache) variant(primary Key, marker *Response, header http.Header) Key {
+	vary := primary.Vary + "v" + marker.gen
+	for _, name := range marker.names {
+		vary = appendPart(vary, "f", name, normalized(name, header[name]))
+	}
+	primary.Vary = vary
+	return primary
+}
+
+// normalized returns the values of a field in a form in which those that mean the
+// same are the same (RFC 9111, 4.1).
+func normalized(name string, values []string) []string {
+	if values == nil {
+		return nil
+	}
+	if len(values) == 1 && values[0] == "" {
+		return []string{""}
+	}
+	switch name {
+	case "Accept-Encoding":
+		return []string{ranked(strings.ToLower(strings.Join(values, ",")))}
+	case "Accept-Language":
+		return []string{ranked(strings.ToLower(strings.Join(values, ",")))}
+	case "Cookie", "Authorization", "User-Agent":
+		return values
+	}
+	var b strings.Builder
+	for _, line := range values {
+		for line != "" {
+			var part string
+			part, line = cutList(line)
+			if part = trimOWS(part); part != "" {
+				if b.Len() > 0 {
+					b.WriteByte(',')
+				}
+				b.WriteString(part)
+			}
+		}
+	}
+	return []string{b.String()}
+}
+
+// cutList takes the first member off a list; a comma within quotes is none.
+func cutList(s string) (part, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
+}
+
+// ranked brings a list of preferences into one order: the most wanted first, and of
+// those wanted alike the first by name.
+func ranked(list string) string {
+	type choice struct {
+		name string
+		q    int
+	}
+	var choices []choice
+	for part := range strings.SplitSeq(list, ",") {
+		name, params, _ := strings.Cut(part, ";")
+		if name = trimOWS(name); name == "" {
+			continue
+		}
+		q, ok := weight(params)
+		if !ok { // nobody knows what it means
+			return "?" + list
+		}
+		choices = append(choices, choice{name, q})
+	}
+	slices.SortStableFunc(choices, func(a, b choice) int {
+		if a.q != b.q {
+			return b.q - a.q
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	var b strings.Builder
+	for i, c := range choices {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(c.name)
+		if c.q != 1000 {
+			b.WriteString(";q=")
+			b.WriteString(strconv.Itoa(c.q))
+		}
+	}
+	return b.String()
+}
+
+// weight reads ";q=0.5" in thousandths.
+func weight(params string) (int, bool) {
+	params = trimOWS(params)
+	if params == "" {
+		return 1000, true
+	}
+	value, ok := strings.CutPrefix(params, "q=")
+	if !ok || len(value) > 5 {
+		return 0, false
+	}
+	q, err := strconv.ParseFloat(value, 64)
+	if err != nil || q < 0 || q > 1 {
+		return 0, false
+	}
+	return int(q*1000 + 0.5), true
+}
+
+// keyOfURL is the key of a URL; one that is relative is so to base, if there is
+// one (RFC 3986, 5.2).
+func (h *Cache) keyOfURL(target string, base *Key) (Key, bool) {
+	u, err := url.Parse(target)
+	if err == nil && base != nil {
+		from := base.Scheme + "://" + base.Host + base.Path
+		if base.Query != "" {
+			from += "?" + base.Query
+		}
+		var b *url.URL
+		if b, err = url.Parse(from); err == nil {
+			u = b.ResolveReference(u)
+		}
+	}
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return Key{}, false
+	}
+	k := Key{Method: http.MethodGet, Scheme: strings.ToLower(u.Scheme), Path: u.EscapedPath(), Query: u.RawQuery}
+	k.Host = canonicalHost(u.Host, k.Scheme)
+	if k.Path == "" {
+		k.Path = "/"
+	}
+	if k.Query != "" && len(h.ignore) > 0 {
+		k.Query = h.withoutIgnored(k.Query)
+	}
+	return k, true
+}
+
+// withoutIgnored takes the parameters of IgnoreQuery out of a query.
+func (h *Cache) withoutIgnored(query string) string {
+	found := false
+	for part := range strings.SplitSeq(query, "&") {
+		if h.ignored(part) {
+			found = true
+			break
+		}
+	}
+	if !found {
+		return query
+	}
+	kept := make([]string, 0, 8)
+	for part := range strings.SplitSeq(query, "&") {
+		if !h.ignored(part) {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+func (h *Cache) ignored(parameter string) bool {
+	name, _, _ := strings.Cut(parameter, "=")
+	for _, pattern := range h.ignore {
+		if prefix, ok := strings.CutSuffix(pattern, "*"); ok && strings.HasPrefix(name, prefix) || name == pattern {
+			return true
+		}
+	}
+	return false
+}

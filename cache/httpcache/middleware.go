@@ -1,0 +1,190 @@
+package httpcache
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/seawall-go/seawall"
+	"github.com/seawall-go/seawall/cache"
+)
+
+// Middleware puts the Cache in front of a handler. A hit takes about a microsecond
+// and no allocation beyond net/http's own.
+func (h *Cache) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case h.passAll.Load() || h.cfg.Bypass != nil && h.cfg.Bypass(r) || r.Header["Upgrade"] != nil:
+			h.stats.bypassed.Add(1)
+			next.ServeHTTP(w, r)
+		case r.Method == http.MethodGet || r.Method == http.MethodHead:
+			if h.mayAnswer(r) {
+				h.answer(w, r, next)
+				return
+			}
+			h.stats.bypassed.Add(1)
+			next.ServeHTTP(w, r)
+		case r.Method == http.MethodOptions || r.Method == http.MethodTrace || r.Method == http.MethodConnect:
+			h.stats.bypassed.Add(1)
+			next.ServeHTTP(w, r)
+		default:
+			h.unsafe(w, r, next)
+		}
+	})
+}
+
+// mayAnswer says whether what is stored, or will be, can be the answer to a GET or
+// HEAD: not if it has a body that would have to be part of the key, nor if it has
+// conditions that only the origin can judge (RFC 9111, 4.3.2).
+func (h *Cache) mayAnswer(r *http.Request) bool {
+	if h.on(ruleBody) && (r.ContentLength != 0 || len(r.TransferEncoding) > 0) {
+		return false
+	}
+	return r.Header["If-Match"] == nil && r.Header["If-Unmodified-Since"] == nil
+}
+
+// exchange is one request and what is found for it.
+type exchange struct {
+	r       *http.Request
+	next    http.Handler
+	primary Key
+	key     Key // of the variant
+	marker  *Response
+	p       *Response // what is there; nil if nothing
+	asked   *directives
+	began   int64
+}
+
+// find looks up what is stored for a request.
+func (h *Cache) find(x *exchange) {
+	x.key, x.marker, x.p = x.primary, nil, h.peek(x.primary)
+	if x.p != nil && x.p.kind == varies {
+		x.marker = x.p
+		x.key = h.variant(x.primary, x.marker, x.r.Header)
+		x.p = h.peek(x.key)
+	}
+}
+
+func (h *Cache) peek(key Key) *Response {
+	// What is stale there is to be looked up in the tier that processes share.
+	p, state, ok := h.store.Peek(key)
+	if !ok || state != cache.Fresh {
+		return nil
+	}
+	return p
+}
+
+// verdict is what to do about a request.
+type verdict uint8
+
+const (
+	miss     verdict = iota // nothing there
+	hit                     // show what is there
+	showOld                 // show it although it is stale
+	renew                   // show it, and renew it in the background
+	validate                // ask about it
+	alone                   // ask without making anybody wait
+)
+
+// answer serves a GET or HEAD.
+func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	x := exchange{r: r, next: next, primary: h.keyOf(r)}
+	h.find(&x)
+	now := h.clock.Now()
+	var asked directives
+	if cc := r.Header["Cache-Control"]; cc != nil {
+		asked = parseDirectives(cc)
+		x.asked = &asked
+	} else if r.Header["Pragma"] != nil && strings.Contains(strings.ToLower(first(r.Header["Pragma"])), "no-cache") {
+		asked = noDirectives()
+		asked.noCache = true
+		x.asked = &asked
+	}
+	what := h.judge(&x, now)
+	switch what {
+	case hit:
+		h.stats.hits.Add()
+		h.show(w, r, x.p, now, shown{})
+		return
+	case showOld, renew:
+		h.stats.stale.Add(1)
+		if what == renew {
+			h.renew(&x)
+		}
+		h.show(w, r, x.p, now, shown{})
+		return
+	}
+	if x.asked != nil && x.asked.onlyIfCached && h.on(ruleOnlyIfCached) {
+		h.stats.misses.Add(1)
+		h.cfg.Responder(w, r, &seawall.Rejection{Component: component, Name: h.cfg.Name, Reason: seawall.Overloaded, Status: http.StatusGatewayTimeout})
+		return
+	}
+	// From here on it escapes: a hit should not pay for that.
+	far := x
+	if x.asked != nil {
+		d := asked
+		far.asked = &d
+	}
+	h.fetch(w, &far, what)
+}
+
+// judge decides by what is stored, how old it is, and what the client wants.
+func (h *Cache) judge(x *exchange, now int64) verdict {
+	p := x.p
+	switch {
+	case p == nil || p.kind == wants || p.kind == varies:
+		return miss
+	case p.kind == passes:
+		return alone
+	}
+	left := p.times.fresh(now)
+	again := x.asked != nil && h.wantsAnew(x.asked, p, left, now)
+	switch {
+	case left > 0 && !again:
+		return hit
+	case again || p.times.noCache || p.times.strict:
+		return validate
+	case x.asked != nil && x.asked.maxStale != absent && h.on(ruleRequestMaxStale) && -left <= secs(x.asked.maxStale):
+		return showOld
+	}
+	if -left < h.window(p.times.staleRevalidate, h.cfg.StaleWhileRevalidate) {
+		if now < p.pause.Load() || h.calm.Load() {
+			return showOld
+		}
+		return renew
+	}
+	if (now < p.pause.Load() || h.calm.Load()) && h.standsIn(p, now) {
+		return showOld
+	}
+	return validate
+}
+
+// wantsAnew says whether a client does not want what there is. A crowd that reloads
+// is given what is younger than MinReload all the same: these directives are advice
+// (RFC 9111, 5.2.1).
+func (h *Cache) wantsAnew(d *directives, p *Response, left time.Duration, now int64) bool {
+	if d.minFresh != absent && h.on(ruleRequestMinFresh) && left < secs(d.minFresh) {
+		return true
+	}
+	if time.Duration(now-p.times.began) < h.cfg.MinReload || h.calm.Load() {
+		return false
+	}
+	return d.noCache && h.on(ruleRequestNoCache) ||
+		d.maxAge != absent && h.on(ruleRequestMaxAge) && p.times.current(now) > secs(d.maxAge)
+}
+
+func (h *Cache) window(says, otherwise time.Duration) time.Duration {
+	if says != absent {
+		return says
+	}
+	return otherwise
+}
+
+// standsIn says whether a stale response may be shown in place of a failure
+// (RFC 9111, 4.2.4; RFC 5861, 4).
+func (h *Cache) standsIn(p *Response, now int64) bool {
+	if p == nil || p.kind != whole || p.times.strict || p.times.noCache {
+		return false
+	}
+	return -p.times.fresh(now) < h.window(p.times.staleError, h.cfg.StaleIfError)
+}

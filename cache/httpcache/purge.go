@@ -1,0 +1,202 @@
+package httpcache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// mostTags is how many tags one response may have in the store, with those by which
+// it is purged as part of a prefix.
+const mostTags = 64
+
+// tagsOf reads the tags that a handler gives its answer.
+func (h *Cache) tagsOf(header http.Header) []string {
+	var tags []string
+	for _, name := range h.cfg.TagFields {
+		for _, line := range header[name] {
+			for tag := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
+				tags = append(tags, strings.Clone(tag))
+			}
+		}
+	}
+	return tags
+}
+
+// The tags in the store begin with a letter that says of what kind they are.
+func userTag(tag string) string {
+	if len(tag) < 64 {
+		return "t" + tag
+	}
+	return "h" + digest(tag)
+}
+
+func digest(parts ...string) string {
+	sum := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(sum, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+func urlTag(k *Key) string { return "u" + digest(k.Scheme, k.Host, k.Path, k.Query) }
+
+func prefixTag(scheme, host, path string) string { return "p" + digest(scheme, host, path) }
+
+// storeTags are all tags of a response in the store: its own, those of the prefixes
+// of its path, and where fields of the request are in its key, that of its URL.
+func (h *Cache) storeTags(primary *Key, tags []string) []string {
+	out := make([]string, 0, len(tags)+h.cfg.PurgeDepth+1)
+	for _, tag := range tags {
+		out = append(out, userTag(tag))
+	}
+	for i, depth := 0, 0; depth < h.cfg.PurgeDepth; depth++ {
+		n := strings.IndexByte(primary.Path[i:], '/')
+		if n < 0 {
+			break
+		}
+		i += n + 1
+		out = append(out, prefixTag(primary.Scheme, primary.Host, primary.Path[:i]))
+	}
+	if primary.Vary != "" {
+		out = append(out, urlTag(primary))
+	}
+	return out
+}
+
+// Purge forgets URLs, with all their variants. They are absolute, or the error says
+// so.
+func (h *Cache) Purge(ctx context.Context, urls ...string) error {
+	keys := make([]Key, len(urls))
+	for i, target := range urls {
+		k, ok := h.keyOfURL(target, nil)
+		if !ok {
+			return fmt.Errorf("seawall/httpcache: Purge: a URL must be absolute (got %.200q)", target)
+		}
+		keys[i] = k
+	}
+	return errors.Join(h.delete(ctx, keys...), h.told(ctx, Purge{URLs: urls}))
+}
+
+// PurgeTags forgets all responses that have one of the tags.
+func (h *Cache) PurgeTags(ctx context.Context, tags ...string) error {
+	names := make([]string, len(tags))
+	for i, tag := range tags {
+		if tag == "" {
+			return errors.New("seawall/httpcache: PurgeTags: a tag must not be empty")
+		}
+		names[i] = userTag(tag)
+	}
+	return errors.Join(h.invalidateTags(ctx, names), h.told(ctx, Purge{Tags: tags}))
+}
+
+// PurgePrefix forgets all responses below a URL, which ends with a slash and has at
+// most PurgeDepth segments: "https://example.org/products/".
+func (h *Cache) PurgePrefix(ctx context.Context, prefix string) error {
+	k, ok := h.keyOfURL(prefix, nil)
+	if !ok || k.Query != "" || !strings.HasSuffix(k.Path, "/") || strings.Count(k.Path, "/") > h.cfg.PurgeDepth {
+		return fmt.Errorf("seawall/httpcache: PurgePrefix must be given an absolute URL that ends with a slash, with at most PurgeDepth (%d) of them in its path (got %.200q)",
+			h.cfg.PurgeDepth, prefix)
+	}
+	return errors.Join(h.invalidateTags(ctx, []string{prefixTag(k.Scheme, k.Host, k.Path)}), h.told(ctx, Purge{Prefix: prefix}))
+}
+
+// Clear forgets everything.
+func (h *Cache) Clear(ctx context.Context) error {
+	h.stats.purges.Add(1)
+	err := h.store.Clear(ctx)
+	if err != nil {
+		err = fmt.Errorf("seawall/httpcache: %w", err)
+	}
+	return errors.Join(err, h.told(ctx, Purge{All: true}))
+}
+
+func (h *Cache) told(ctx context.Context, p Purge) error {
+	if h.cfg.OnPurge == nil {
+		return nil
+	}
+	if err := h.cfg.OnPurge(ctx, p); err != nil {
+		return fmt.Errorf("seawall/httpcache: OnPurge: %w", err)
+	}
+	return nil
+}
+
+func (h *Cache) invalidateTags(ctx context.Context, tags []string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	h.stats.purges.Add(uint64(len(tags)))
+	if err := h.store.InvalidateTags(ctx, tags...); err != nil {
+		return fmt.Errorf("seawall/httpcache: %w", err)
+	}
+	return nil
+}
+
+// delete forgets what is stored for URLs. What the handler is asked for already is
+// not kept.
+func (h *Cache) delete(ctx context.Context, primaries ...Key) error {
+	var tags []string
+	for i := range primaries {
+		primaries[i].Vary = ""
+		h.slot(&primaries[i]).Store(h.clock.Exact())
+		if h.keyed.Load() {
+			tags = append(tags, urlTag(&primaries[i]))
+		}
+	}
+	h.stats.purges.Add(uint64(len(primaries)))
+	err := h.store.Delete(ctx, primaries...)
+	for _, k := range primaries {
+		h.voidFlights(k)
+	}
+	if len(tags) > 0 {
+		err = errors.Join(err, h.store.InvalidateTags(ctx, tags...))
+	}
+	if err != nil {
+		return fmt.Errorf("seawall/httpcache: %w", err)
+	}
+	return nil
+}
+
+// voidFlights: who comes from now on does not wait for what was asked before.
+func (h *Cache) voidFlights(k Key) {
+	s := h.shard(&k)
+	s.mu.Lock()
+	f := s.byKey[k]
+	s.mu.Unlock()
+	if f != nil {
+		h.forget(f)
+	}
+}
+
+// unsafe passes a request on that changes something, and forgets what it changes.
+func (h *Cache) unsafe(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	x := &exchange{r: r, next: next, primary: h.keyOf(r), began: h.clock.Exact()}
+	rec := &recorder{h: h, w: w, x: x, fwd: fwdMethod, unsafe: true, declared: -1}
+	rec.run(r.Context(), false)
+}
+
+// invalidate forgets the URL of an unsafe request that was not refused, and those
+// that its answer names, of the same origin (RFC 9111, 4.4).
+func (h *Cache) invalidate(x *exchange, status int, header http.Header) {
+	if status < 200 || status >= 400 && h.on(ruleOnlySuccess) || !h.on(ruleInvalidate) {
+		return
+	}
+	base := x.primary
+	keys := []Key{base}
+	if h.on(ruleInvalidateOthers) {
+		for _, name := range [...]string{"Location", "Content-Location"} {
+			if target := first(header[name]); target != "" {
+				k, ok := h.keyOfURL(target, &base)
+				if ok && (k.Scheme == base.Scheme && k.Host == base.Host || !h.on(ruleSameOrigin)) {
+					keys = append(keys, k)
+				}
+			}
+		}
+	}
+	h.stats.invalidated.Add(uint64(len(keys)))
+	_ = h.delete(context.WithoutCancel(x.r.Context()), keys...) // closed: then nothing is kept anyway
+}

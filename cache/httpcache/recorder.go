@@ -1,0 +1,473 @@
+package httpcache
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/seawall-go/seawall"
+	"github.com/seawall-go/seawall/cache"
+	"github.com/seawall-go/seawall/internal/respwriter"
+)
+
+// recorder is the writer that a handler gets. It looks at the header when that is
+// complete, and decides what becomes of the answer.
+type recorder struct {
+	h *Cache
+	w http.ResponseWriter
+	x *exchange
+	f *flight // nil if nobody waits
+	t *ticket // nil if the store was not asked before
+
+	old        *Response // what is there, stale
+	validating bool      // the handler was asked about old
+	stripped   bool // of the client's conditions
+	silent     bool // the client has been told that it has it already
+	fwd        string
+	before     http.Header // what stood there before the handler
+	since      cache.Stamp
+	unsafe     bool // a method that changes something
+
+	mode     mode
+	status   int
+	sent     bool
+	draft    *Response // what will be kept, without its body
+	names    []string  // of Vary
+	declared int64     // Content-Length, or -1
+	buf      []byte
+	broken   bool // the handler was told that the client is gone
+}
+
+type mode uint8
+
+const (
+	undecided mode = iota
+	passing        // as if this was not here
+	holding        // until it is complete
+	teeing         // to the client, and kept
+	dropping       // something stored is shown instead
+	unchanged      // a 304 about what is stored
+)
+
+// holdMost is how much of an answer that nobody else waits for is held back to know
+// its length and whether it is complete.
+const holdMost = 64 << 10
+
+// record makes a recorder for one request.
+func (h *Cache) record(w http.ResponseWriter, x *exchange, what verdict) *recorder {
+	rec := &recorder{h: h, w: w, x: x, fwd: x.why(what, x.began), before: maps.Clone(w.Header()), since: h.store.Stamp(), declared: -1}
+	if x.p != nil && x.p.kind == whole {
+		rec.old = x.p
+		rec.validating = x.p.validators() && x.r.Method == http.MethodGet && h.on(ruleValidate)
+	}
+	return rec
+}
+
+// run asks the handler. With detach its request has ctx, and no condition of the
+// client's that would keep it from sending what can be kept.
+func (rec *recorder) run(ctx context.Context, detach bool) {
+	r := rec.request(ctx, detach)
+	rec.serve(r)
+	if rec.finish(r) { // a 304 about something that is not stored
+		rec.again(ctx)
+	}
+}
+
+func (rec *recorder) serve(r *http.Request) {
+	if r != rec.x.r {
+		defer func() { rec.x.r.Pattern = r.Pattern }()
+	}
+	rec.x.next.ServeHTTP(respwriter.Over(rec), r)
+}
+
+// again asks once more, without the condition that was misunderstood.
+func (rec *recorder) again(ctx context.Context) {
+	rec.restore()
+	rec.validating, rec.mode, rec.buf = false, undecided, nil
+	r := rec.x.r.WithContext(ctx)
+	r.Header = r.Header.Clone()
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since"} {
+		delete(r.Header, name)
+	}
+	rec.serve(r)
+	rec.finish(r)
+}
+
+// request is what the handler is asked.
+func (rec *recorder) request(ctx context.Context, detach bool) *http.Request {
+	r := rec.x.r
+	out := r
+	if detach {
+		out = r.WithContext(ctx)
+	}
+	strip := rec.x.p != nil && rec.x.p.kind == wants && r.Method == http.MethodGet
+	if rec.validating || strip {
+		if out == r {
+			out = r.WithContext(ctx)
+		}
+		out.Header = r.Header.Clone()
+		delete(out.Header, "If-None-Match")
+		delete(out.Header, "If-Modified-Since")
+		rec.stripped = true
+	}
+	if rec.validating {
+		if rec.old.etag != "" {
+			out.Header["If-None-Match"] = []string{rec.old.etag}
+		}
+		if modified := get(rec.old.fields, "Last-Modified"); modified != nil {
+			out.Header["If-Modified-Since"] = modified[:1:1]
+		}
+	}
+	if out.URL.RawQuery != rec.x.primary.Query && len(rec.h.ignore) > 0 {
+		if out == r {
+			out = r.WithContext(ctx)
+		}
+		u := *r.URL
+		u.RawQuery = rec.x.primary.Query
+		out.URL = &u
+	}
+	return out
+}
+
+// decide is called with the status before anything is sent. If the handler has not
+// said it, net/http will in its time: a handler that copies a body may have to read
+// before the header goes out.
+func (rec *recorder) decide(status int, said bool) {
+	h, now := rec.h, rec.h.clock.Exact()
+	rec.status = status
+	header := rec.w.Header()
+	if status == http.StatusRequestEntityTooLarge && rec.x.r.ProtoMajor == 1 {
+		// http.MaxBytesReader tells net/http's own writer to close, which it does not
+		// find here. Otherwise the rest of the body would have to be read.
+		header.Set("Connection", "close")
+	}
+	switch {
+	case rec.unsafe:
+		rec.mode, rec.sent = passing, said
+		h.invalidate(rec.x, status, header)
+		if said {
+			rec.w.WriteHeader(status)
+		}
+		return
+	case status == http.StatusSwitchingProtocols:
+		rec.pass(errNotKept, said)
+		return
+	case rec.validating && status == http.StatusNotModified:
+		rec.mode = unchanged
+		return
+	case rec.old != nil && h.failure(status, header) && h.standsIn(rec.old, now):
+		rec.mode = dropping
+		h.pause(rec.old)
+		rec.t.settle(loaded{err: errNotKept})
+		return
+	}
+	d, targeted := h.control(header)
+	t := h.timesOf(status, header, &d, targeted, rec.x.began, now)
+	if rec.x.r.Method == http.MethodHead {
+		h.headUpdate(rec, status, header, t)
+	}
+	rec.declared = declaredLength(header)
+	if !h.storable(rec, status, header, &d, &t, now) {
+		rec.pass(nil, said)
+		return
+	}
+	rec.draft = &Response{kind: whole, status: status, times: t, tags: h.tagsOf(header)}
+	rec.draft.fields, rec.draft.gone = h.kept(header, rec.before, &d)
+	rec.names = rec.varyNames(header)
+	rec.mode = holding
+	if t.fresh(now) > 0 {
+		h.open(rec.f, true, rec.names, varyPart(rec.names, rec.x.r.Header))
+	} else {
+		h.open(rec.f, false, nil, "")
+	}
+}
+
+// pass lets an answer through. Err says why nothing is noted about it.
+func (rec *recorder) pass(err error, said bool) {
+	h := rec.h
+	rec.mode = passing
+	h.open(rec.f, false, nil, "")
+	if err == nil {
+		rec.t.settle(h.marker(rec, rec.status))
+	} else {
+		rec.t.settle(loaded{err: err})
+	}
+	rec.send(shown{fwd: rec.fwd, status: rec.status}, said)
+}
+
+// send sends the header, or prepares it if the handler has not said the status.
+func (rec *recorder) send(how shown, said bool) {
+	header := rec.w.Header()
+	if rec.h.statusOn() {
+		header[cacheStatusField] = rec.h.statusLines(header[cacheStatusField], nil, 0, how)
+	}
+	status := rec.status
+	if rec.stripped && status == http.StatusOK && rec.h.on(ruleNotModified) && rec.has(header) {
+		status, said, rec.silent = http.StatusNotModified, true, true
+		notModified(header)
+	}
+	if said {
+		rec.sent = true
+		rec.w.WriteHeader(status)
+	}
+}
+
+// has says whether the client has what the handler is about to send.
+func (rec *recorder) has(header http.Header) bool {
+	p := Response{fields: []field{{"Last-Modified", header["Last-Modified"]}}, etag: first(header["Etag"])}
+	return rec.h.unchanged(rec.x.r, &p)
+}
+
+// toClient writes to the client, unless it has that already.
+func (rec *recorder) toClient(b []byte) (int, error) {
+	if rec.silent {
+		return len(b), nil
+	}
+	return rec.w.Write(b)
+}
+
+// begun decides if nothing has yet.
+func (rec *recorder) begun() {
+	if rec.mode == undecided {
+		rec.decide(http.StatusOK, false)
+	}
+}
+
+func (rec *recorder) Unwrap() http.ResponseWriter { return rec.w }
+func (rec *recorder) Header() http.Header         { return rec.w.Header() }
+
+func (rec *recorder) WriteHeader(status int) {
+	switch {
+	case status >= 100 && status < 200 && status != http.StatusSwitchingProtocols, status < 100 || status > 999:
+		rec.w.WriteHeader(status) // more will come after it; or it panics
+	case rec.mode == undecided:
+		rec.decide(status, true)
+	case rec.sent:
+		rec.w.WriteHeader(status) // which says that it is superfluous
+	}
+}
+
+func (rec *recorder) Write(b []byte) (int, error) {
+	rec.begun()
+	switch rec.mode {
+	case passing:
+		return rec.toClient(b)
+	case dropping, unchanged:
+		return len(b), nil
+	}
+	if bodyless(rec.status) {
+		return 0, http.ErrBodyNotAllowed
+	}
+	if n := int64(len(rec.buf) + len(b)); n > rec.h.cfg.MaxBody || rec.declared >= 0 && n > rec.declared {
+		if err := rec.giveUp(); err != nil {
+			return 0, err
+		}
+		return rec.toClient(b)
+	}
+	if rec.mode == holding && len(rec.buf)+len(b) > holdMost && (rec.f == nil || !rec.f.others()) {
+		if err := rec.tee(); err != nil {
+			return 0, err
+		}
+	}
+	if rec.buf == nil && rec.declared > 0 {
+		rec.buf = make([]byte, 0, rec.declared)
+	}
+	rec.buf = append(rec.buf, b...)
+	if rec.mode == teeing {
+		if n, err := rec.toClient(b); err != nil && (rec.f == nil || !rec.f.others()) {
+			rec.broken = true
+			return n, err
+		}
+	}
+	return len(b), nil
+}
+
+func (rec *recorder) WriteString(s string) (int, error) {
+	rec.begun()
+	if rec.mode == passing && !rec.silent {
+		return io.WriteString(rec.w, s)
+	}
+	return rec.Write([]byte(s))
+}
+
+// ReadFrom leaves the copying to what is below where nothing is kept.
+func (rec *recorder) ReadFrom(src io.Reader) (int64, error) {
+	rec.begun()
+	if rec.mode == passing && !rec.silent {
+		return io.Copy(rec.w, src)
+	}
+	return io.Copy(onlyWriter{rec}, src)
+}
+
+type onlyWriter struct{ io.Writer }
+
+// FlushError sends what there is. From then on the rest goes to the client as it
+// comes.
+func (rec *recorder) FlushError() error {
+	rec.begun()
+	switch rec.mode {
+	case dropping, unchanged:
+		return nil
+	case holding:
+		if err := rec.tee(); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(rec.w).Flush()
+}
+
+// HijackConn hands the connection over: what follows is nobody else's.
+func (rec *recorder) HijackConn() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := rec.w.(http.Hijacker).Hijack() //nolint:forcetypeassert // respwriter has looked
+	if err == nil {
+		rec.mode, rec.sent = passing, true
+		rec.h.open(rec.f, false, nil, "")
+		rec.t.settle(loaded{err: errNotKept})
+	}
+	return conn, rw, err
+}
+
+// tee sends what has been held back, and goes on keeping what follows.
+func (rec *recorder) tee() error {
+	rec.mode = teeing
+	rec.complete(false)
+	rec.send(shown{fwd: rec.fwd, status: rec.status, stored: true}, true)
+	_, err := rec.toClient(rec.buf)
+	return err
+}
+
+// giveUp sends what has been held back, and keeps nothing.
+func (rec *recorder) giveUp() error {
+	held := rec.mode == holding
+	rec.mode = passing
+	rec.h.stats.tooLong.Add(1)
+	rec.t.settle(loaded{err: errNotKept})
+	rec.h.land(rec.f, nil, shown{})
+	buf := rec.buf
+	rec.buf, rec.draft = nil, nil
+	if !held {
+		return nil
+	}
+	rec.send(shown{fwd: rec.fwd, status: rec.status}, true)
+	_, err := rec.toClient(buf)
+	return err
+}
+
+// complete fills in what net/http would, so that all get the same.
+func (rec *recorder) complete(whole bool) {
+	header := rec.w.Header()
+	if _, typed := header["Content-Type"]; !typed && len(rec.buf) > 0 && header["Content-Encoding"] == nil {
+		kind := []string{http.DetectContentType(rec.buf)}
+		header["Content-Type"] = kind
+		rec.draft.fields = put(rec.draft.fields, "Content-Type", kind)
+	}
+	if _, dated := header["Date"]; !dated {
+		date := []string{formatDate(time.Now())}
+		header["Date"] = date
+		rec.draft.fields = put(rec.draft.fields, "Date", date)
+	}
+	if !whole {
+		return
+	}
+	if rec.h.cfg.ETag && rec.status == http.StatusOK && header["Etag"] == nil {
+		tag := []string{weakETag(rec.buf)}
+		header["Etag"] = tag
+		rec.draft.fields = put(rec.draft.fields, "Etag", tag)
+	}
+	if !bodyless(rec.status) && rec.declared < 0 {
+		header["Content-Length"] = []string{strconv.Itoa(len(rec.buf))}
+	}
+}
+
+// finish is for when the handler has returned. It says whether it has to be asked
+// again.
+func (rec *recorder) finish(r *http.Request) (askAgain bool) {
+	rec.begun()
+	h := rec.h
+	switch rec.mode {
+	case holding, teeing:
+		rec.end(r)
+	case unchanged:
+		return !rec.updated()
+	case dropping:
+		rec.restore()
+		h.degraded(rec.x, seawall.CircuitOpen)
+		how := shown{fwd: fwdStale, status: rec.status, detail: "stale-if-error"}
+		h.land(rec.f, rec.old, how)
+		h.show(rec.w, rec.x.r, rec.old, h.clock.Exact(), how)
+	}
+	return false
+}
+
+// end is for what has been kept along.
+func (rec *recorder) end(r *http.Request) {
+	h := rec.h
+	complete := (rec.declared < 0 || rec.declared == int64(len(rec.buf))) && r.Context().Err() == nil && !rec.broken && !trailers(rec.w.Header())
+	if !complete && h.on(ruleComplete) {
+		rec.t.settle(loaded{err: errNotKept})
+		h.land(rec.f, nil, shown{})
+		if rec.mode == holding {
+			rec.send(shown{fwd: rec.fwd, status: rec.status}, true)
+			rec.toClient(rec.buf)
+		}
+		return
+	}
+	held := rec.mode == holding
+	if held {
+		rec.complete(true)
+	}
+	p := rec.draft
+	p.body = rec.buf
+	p.derive()
+	kept := h.keep(rec, p)
+	how := shown{fwd: rec.fwd, status: rec.status, stored: kept}
+	h.land(rec.f, p, how)
+	if !held {
+		return
+	}
+	header := rec.w.Header()
+	if h.statusOn() {
+		header[cacheStatusField] = h.statusLines(header[cacheStatusField], nil, 0, how)
+	}
+	rec.sent = true
+	if p.status == http.StatusOK && h.on(ruleNotModified) && h.unchanged(rec.x.r, p) {
+		notModified(header)
+		rec.w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	rec.w.WriteHeader(rec.status)
+	if len(rec.buf) > 0 {
+		rec.w.Write(rec.buf)
+	}
+}
+
+// restore takes back what the handler has done to the header.
+func (rec *recorder) restore() {
+	header := rec.w.Header()
+	clear(header)
+	maps.Copy(header, rec.before)
+}
+
+func trailers(header http.Header) bool {
+	if header["Trailer"] != nil {
+		return true
+	}
+	for name := range header {
+		if len(name) > len(http.TrailerPrefix) && name[:len(http.TrailerPrefix)] == http.TrailerPrefix {
+			return true
+		}
+	}
+	return false
+}
+
+func declaredLength(header http.Header) int64 {
+	if n, err := strconv.ParseInt(first(header["Content-Length"]), 10, 63); err == nil && n >= 0 {
+		return n
+	}
+	return -1
+}

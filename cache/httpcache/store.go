@@ -1,0 +1,332 @@
+package httpcache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	mathrand "math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seawall-go/seawall"
+	"github.com/seawall-go/seawall/cache"
+)
+
+// jittered is d within a quarter.
+func jittered(d time.Duration) int64 { return int64(float64(d) * (0.75 + mathrand.Float64()/2)) }
+
+// storable says whether a response may be kept and shown to others (RFC 9111, 3).
+func (h *Cache) storable(rec *recorder, status int, header http.Header, d *directives, t *times, now int64) bool {
+	r := rec.x.r
+	noStore := d.noStore && !(d.mustUnderstand && h.on(ruleMustUnderstand) && understood(status))
+	switch {
+	case r.Method != http.MethodGet || h.on(ruleStatus) && (status >= len(h.statuses) || !h.statuses[status]) || status < 200:
+	case status == http.StatusPartialContent || status == http.StatusNotModified || header["Content-Range"] != nil:
+	case noStore && h.on(ruleNoStore) || d.private && h.on(rulePrivate):
+	case d.mustUnderstand && !understood(status) && h.on(ruleMustUnderstand):
+	case rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
+	case r.Header["Authorization"] != nil && !d.public && d.sMaxage == absent && !d.mustRevalidate && h.on(ruleAuthorization):
+	case header["Set-Cookie"] != nil && h.on(ruleSetCookie) && !(h.on(ruleQualified) && (slices.Contains(d.noCacheFields, "Set-Cookie") || slices.Contains(d.privateFields, "Set-Cookie"))):
+	case h.on(ruleVaryStar) && varyStar(header["Vary"]):
+	case trailers(header) || isEventStream(header) || rec.declared > h.cfg.MaxBody:
+	case !t.explicit && t.lifetime <= 0 && h.on(ruleExplicit) && !d.noCache && !d.public:
+	default:
+		return h.retention(t, header["Etag"] != nil || header["Last-Modified"] != nil, now) > 0
+	}
+	return false
+}
+
+// understood are statuses whose rules for caches this one follows (RFC 9111,
+// 5.2.2.3).
+func understood(status int) bool {
+	return http.StatusText(status) != "" && status != http.StatusPartialContent && status != http.StatusNotModified
+}
+
+// retention is for how long a response is of use.
+func (h *Cache) retention(t *times, validators bool, now int64) time.Duration {
+	left := max(t.fresh(now), 0)
+	more := time.Duration(0)
+	if !t.strict && !t.noCache {
+		more = max(h.window(t.staleRevalidate, h.cfg.StaleWhileRevalidate), h.window(t.staleError, h.cfg.StaleIfError))
+		if left == 0 { // already stale: for how much longer
+			more += min(t.lifetime-t.current(now), 0)
+		}
+	}
+	if validators {
+		more = max(more, h.cfg.Keep)
+	}
+	if left == 0 && !validators {
+		return 0 // to be shown only when something fails: that is not what it came for
+	}
+	return min(left+max(more, 0), longest)
+}
+
+// failure says whether an answer is one that something stale is better than: the
+// handler's failures, and what middlewares of seawall within refuse.
+func (h *Cache) failure(status int, header http.Header) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return header[seawall.ReasonHeader] != nil
+}
+
+// marker is what is noted about a URL whose answer cannot be kept.
+func (h *Cache) marker(rec *recorder, status int) loaded {
+	x := rec.x
+	note := &Response{kind: passes}
+	switch {
+	case rec.old != nil || x.r.Method != http.MethodGet || status >= 500 || x.asked != nil && x.asked.noStore:
+		return loaded{err: errNotKept}
+	case status == http.StatusNotModified:
+		note.kind = wants
+	}
+	note.times.began = x.began
+	return loaded{p: note, meta: cache.Meta{TTL: h.cfg.HitForMiss}}
+}
+
+// keep stores a response, and says whether it did.
+func (h *Cache) keep(rec *recorder, p *Response) bool {
+	x := rec.x
+	validators := p.validators()
+	meta := cache.Meta{TTL: h.retention(&p.times, validators, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&x.primary, p.tags)}
+	if meta.TTL <= 0 || len(meta.Tags) > mostTags || h.deletedSince(&x.primary, x.began) {
+		rec.t.settle(loaded{err: errNotKept})
+		return false
+	}
+	if cap(p.body) > len(p.body)+len(p.body)/8 {
+		p.body = slices.Clip(append(make([]byte, 0, len(p.body)), p.body...))
+	}
+	if x.primary.Vary != "" {
+		h.keyed.Store(true)
+	}
+	ctx := context.WithoutCancel(x.r.Context())
+	var err error
+	switch {
+	case len(rec.names) == 0 && x.marker == nil, x.marker != nil && subset(rec.names, x.marker.names):
+		if rec.t == nil {
+			err = h.store.SetWith(ctx, x.key.own(), p, meta)
+			break
+		}
+		rec.t.settle(loaded{p: p, meta: meta})
+		err = (<-rec.t.got).err
+	case len(rec.names) == 0:
+		rec.t.settle(loaded{err: errNotKept})
+		err = h.store.SetWith(ctx, x.primary.own(), p, meta)
+	default:
+		err = h.keepVariant(ctx, rec, p, meta)
+	}
+	if err == nil && x.marker != nil {
+		h.bound(ctx, x.primary, x.marker, x.key.Vary)
+	}
+	if err != nil {
+		return false
+	}
+	h.stats.stored.Add(1)
+	return true
+}
+
+// keepVariant is for the first time that a URL is seen to vary, or to vary by more
+// than before.
+func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, meta cache.Meta) error {
+	x := rec.x
+	note := &Response{kind: varies, names: rec.names, gen: newGen()}
+	if x.marker != nil {
+		note.names = union(rec.names, x.marker.names)
+	}
+	key := h.variant(x.primary.own(), note, x.r.Header)
+	if err := h.store.SetWith(ctx, key, p, meta); err != nil {
+		rec.t.settle(loaded{err: errNotKept})
+		return err
+	}
+	note.variants.add(key.Vary, h.cfg.MaxVariants)
+	noted := cache.Meta{TTL: max(day, meta.TTL), Since: meta.Since}
+	if rec.t != nil && x.marker == nil {
+		rec.t.settle(loaded{p: note, meta: noted})
+		return (<-rec.t.got).err
+	}
+	rec.t.settle(loaded{err: errNotKept})
+	return h.store.SetWith(ctx, x.primary.own(), note, noted)
+}
+
+const day = 24 * time.Hour
+
+// bound lets one variant go if there are too many.
+func (h *Cache) bound(ctx context.Context, primary Key, marker *Response, vary string) {
+	if goes := marker.variants.add(vary, h.cfg.MaxVariants); goes != "" {
+		primary.Vary = goes
+		h.stats.variantsOut.Add(1)
+		_ = h.store.Delete(ctx, primary) // closed: then nothing is kept anyway
+	}
+}
+
+func newGen() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func subset(names, of []string) bool {
+	for _, name := range names {
+		if !slices.Contains(of, name) {
+			return false
+		}
+	}
+	return true
+}
+
+func union(a, b []string) []string {
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// varyStar: nobody knows on what it depends.
+func varyStar(lines []string) bool {
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ",") {
+			if trimOWS(part) == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// varyNames are the request fields that a response depends on, sorted.
+func (rec *recorder) varyNames(header http.Header) []string {
+	if !rec.h.on(ruleVary) {
+		return nil
+	}
+	var names []string
+	for _, line := range header["Vary"] {
+		for part := range strings.SplitSeq(line, ",") {
+			if part = trimOWS(part); isToken(part) && part != "*" {
+				names = append(names, strings.Clone(http.CanonicalHeaderKey(part)))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// varyPart is what a request says in the fields that an answer depends on.
+func varyPart(names []string, header http.Header) string {
+	part := ""
+	for _, name := range names {
+		part = appendPart(part, "f", name, normalized(name, header[name]))
+	}
+	return part
+}
+
+func isEventStream(header http.Header) bool {
+	kind, _, _ := strings.Cut(first(header["Content-Type"]), ";")
+	return strings.EqualFold(trimOWS(kind), "text/event-stream")
+}
+
+// updated brings what is stored up to date by a 304, and shows it. It returns false
+// if that 304 is about something else (RFC 9111, 3.2 and 4.3.4).
+func (rec *recorder) updated() bool {
+	h, old := rec.h, rec.old
+	header := rec.w.Header()
+	if etag := first(header["Etag"]); h.on(ruleOtherValidator) && etag != "" && old.etag != "" && !strings.HasPrefix(etag, "W/") && etag != old.etag {
+		return false
+	}
+	now := h.clock.Exact()
+	p := h.freshened(old, header, rec.before)
+	rec.restore()
+	d, targeted := h.control(fieldsHeader(p.fields))
+	p.times = h.timesOf(old.status, fieldsHeader(p.fields), &d, targeted, rec.x.began, now)
+	p.derive()
+	rec.draft, rec.names = p, rec.varyNames(fieldsHeader(p.fields))
+	kept := false
+	if d.noStore && h.on(ruleNoStore) || d.private && h.on(rulePrivate) {
+		rec.t.settle(loaded{err: errNotKept})
+		h.delete(context.WithoutCancel(rec.x.r.Context()), rec.x.primary)
+	} else {
+		kept = h.keep(rec, p)
+	}
+	how := shown{fwd: rec.fwd, status: http.StatusNotModified, stored: kept}
+	if p.times.fresh(now) > 0 && kept {
+		h.land(rec.f, p, how)
+	} else {
+		h.land(rec.f, nil, shown{})
+	}
+	h.show(rec.w, rec.x.r, p, now, how)
+	return true
+}
+
+// freshened is a stored response with the fields of a newer one about the same.
+func (h *Cache) freshened(old *Response, header, before http.Header) *Response {
+	p := &Response{kind: whole, status: old.status, body: old.body, date: old.date, tags: old.tags, gone: old.gone}
+	p.fields = slices.Clone(old.fields)
+	if !h.on(ruleUpdate) {
+		return p
+	}
+	d, _ := h.control(header)
+	fresh, _ := h.kept(header, before, &d)
+	for _, f := range fresh {
+		if !notUpdated[f.name] {
+			p.fields = put(p.fields, f.name, f.values)
+		}
+	}
+	if header["Date"] == nil {
+		p.fields = put(p.fields, "Date", []string{formatDate(time.Now())})
+	}
+	if tags := h.tagsOf(header); tags != nil {
+		p.tags = tags
+	}
+	return p
+}
+
+func fieldsHeader(fields []field) http.Header {
+	header := make(http.Header, len(fields))
+	for _, f := range fields {
+		header[f.name] = f.values
+	}
+	return header
+}
+
+// headUpdate: what the answer to a HEAD tells about a stored GET (RFC 9111, 4.3.5).
+func (h *Cache) headUpdate(rec *recorder, status int, header http.Header, t times) {
+	old := rec.old
+	if old == nil || status != http.StatusOK || old.status != http.StatusOK || !h.on(ruleHeadUpdate) {
+		return
+	}
+	same := func(name string) bool {
+		v := first(header[name])
+		return v == "" || v == first(get(old.fields, name))
+	}
+	length := first(header["Content-Length"])
+	ctx := context.WithoutCancel(rec.x.r.Context())
+	if !same("Etag") || !same("Last-Modified") || length != "" && length != old.length[0] {
+		_ = h.store.Delete(ctx, rec.x.key) // closed: then nothing is kept anyway
+		return
+	}
+	if old.etag == "" && get(old.fields, "Last-Modified") == nil {
+		return // nothing says that it is the same
+	}
+	p := h.freshened(old, header, rec.before)
+	p.times = t
+	p.derive()
+	meta := cache.Meta{TTL: h.retention(&p.times, true, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&rec.x.primary, p.tags)}
+	if meta.TTL > 0 && !h.deletedSince(&rec.x.primary, rec.x.began) {
+		_ = h.store.SetWith(ctx, rec.x.key.own(), p, meta)
+	}
+}
+
+// weakETag is a hash of a body: the same in all processes.
+func weakETag(body []byte) string {
+	return `W/"` + strconv.FormatUint(fnv(body), 36) + "-" + strconv.FormatInt(int64(len(body)), 36) + `"`
+}
+
+func fnv(b []byte) uint64 {
+	n := uint64(14695981039346656037)
+	for _, c := range b {
+		n = (n ^ uint64(c)) * 1099511628211
+	}
+	return n
+}
