@@ -152,6 +152,8 @@ func (r *remote[K, V]) use(b *batch[K, V], d *read[K, V]) bool {
 		return false // L2's clock was set back: nobody knows what came after this
 	case !c.current(e):
 		return false
+	case b.anew && (f.old == nil && e.created < f.began || f.old != nil && e.created <= f.old.created+r.clock.tolerance()):
+		return false // it is what there is already
 	case f.old != nil && e.created < f.old.created-r.clock.tolerance():
 		return false // what is here is newer
 	case f.old != nil && e.created <= f.old.created && now < f.old.fresh.Load() && e.fresh.Load() < f.old.fresh.Load()+10*ms:

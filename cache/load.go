@@ -46,6 +46,7 @@ type batch[K comparable, V any] struct {
 	parent  context.Context //nolint:containedctx // of whom asked first
 	load    Loader[K, V]
 	many    bool            // use LoadMany
+	anew    bool            // whatever there is
 	quiet   chan struct{}   // where it has a place in the background
 	flights []*flight[K, V] // those it began
 	wanted  atomic.Int64    // flights that somebody still waits for

@@ -19,6 +19,7 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, key K, load Loader[K, V]) (v 
 	for {
 		epoch := c.epoch.Load()
 		b := c.newBatch(ctx, load)
+		b.anew = true
 		f := c.join(b, key, e)
 		b.start()
 		select {

@@ -26,8 +26,8 @@ type recorder struct {
 
 	old        *Response // what is there, stale
 	validating bool      // the handler was asked about old
-	stripped   bool // of the client's conditions
-	silent     bool // the client has been told that it has it already
+	stripped   bool      // of the client's conditions
+	silent     bool      // the client has been told that it has it already
 	fwd        string
 	before     http.Header // what stood there before the handler
 	since      cache.Stamp
