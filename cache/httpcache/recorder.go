@@ -129,7 +129,7 @@ func (rec *recorder) request(ctx context.Context, detach bool) *http.Request {
 		}
 		u := *r.URL
 		u.RawQuery = rec.x.primary.Query
-		out.URL = &u
+		out.URL, out.RequestURI = &u, u.RequestURI()
 	}
 	return out
 }
@@ -396,7 +396,9 @@ func (rec *recorder) finish(r *http.Request) (askAgain bool) {
 		return !rec.updated()
 	case dropping:
 		rec.restore()
-		h.degraded(rec.x, seawall.CircuitOpen)
+		if _, nobody := rec.w.(*sink); !nobody {
+			h.degraded(rec.x, seawall.CircuitOpen)
+		}
 		how := shown{fwd: fwdStale, status: rec.status, detail: "stale-if-error"}
 		h.land(rec.f, rec.old, how)
 		h.show(rec.w, rec.x.r, rec.old, h.clock.Exact(), how)

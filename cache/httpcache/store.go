@@ -79,7 +79,7 @@ func (h *Cache) marker(rec *recorder, status int) loaded {
 	x := rec.x
 	note := &Response{kind: passes}
 	switch {
-	case rec.old != nil || x.r.Method != http.MethodGet || status >= 500 || x.asked != nil && x.asked.noStore:
+	case rec.old != nil || x.r.Method != http.MethodGet || h.failure(status, rec.w.Header()) || status >= 500 || x.asked != nil && x.asked.noStore:
 		return loaded{err: errNotKept}
 	case status == http.StatusNotModified:
 		note.kind = wants
