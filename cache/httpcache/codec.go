@@ -90,7 +90,7 @@ func (c codec) Decode(data []byte) (*Response, error) {
 		p.fields = append(p.fields, field{d.text(), d.texts()})
 	}
 	p.gone, p.tags, p.names, p.gen = d.texts(), d.texts(), d.texts(), d.text()
-	switch longest := time.Duration(longest); {
+	switch {
 	case d.failed, p.kind > wants, p.kind == whole && (p.status < 200 || p.status > 599),
 		p.times.age < 0, max(p.times.age, p.times.lifetime, p.times.staleRevalidate, p.times.staleError) > 100*longest,
 		p.times.staleRevalidate < absent, p.times.staleError < absent:

@@ -81,6 +81,7 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 		case hit, showOld, renew:
 			h.show(w, x.r, x.p, now, shown{fwd: fwdURIMiss, collapsed: true})
 			return
+		case miss, validate, alone:
 		}
 	}
 	h.solo(w, x, what)

@@ -23,7 +23,7 @@ var hopByHop = map[string]bool{
 // notUpdated are fields that a 304 does not change (RFC 9111, 3.2): they tell of
 // the stored body.
 var notUpdated = map[string]bool{
-	"Content-Length": true, "Content-Encoding": true, "Content-Range": true, "Content-Type": true, "Age": true, cacheStatusField: true,
+	"Content-Length": true, "Content-Encoding": true, "Content-Range": true, "Age": true, cacheStatusField: true,
 }
 
 // connectionFields are the names that a Connection field lists.

@@ -73,7 +73,7 @@ func New(cfg Config) (*Cache, error) {
 		cfg: cfg, ignore: cfg.IgnoreQuery, clock: clock, store: store, seed: maphash.MakeSeed(),
 		refreshes: make(chan struct{}, cfg.MaxRefreshes),
 	}
-	h.ctx, h.cancel = context.WithCancel(context.Background()) //nolint:gosec // Close cancels it
+	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.prepareHand()
 	for status := 200; status < 500; status++ {
 		h.statuses[status] = cfg.Statuses == nil && status != http.StatusPartialContent && status != http.StatusNotModified

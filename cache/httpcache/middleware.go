@@ -113,6 +113,7 @@ func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler
 		}
 		h.show(w, r, x.p, now, shown{})
 		return
+	case miss, validate, alone:
 	}
 	if x.asked != nil && x.asked.onlyIfCached && h.on(ruleOnlyIfCached) {
 		h.stats.misses.Add(1)

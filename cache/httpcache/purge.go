@@ -99,7 +99,7 @@ func (h *Cache) PurgeTags(ctx context.Context, tags ...string) error {
 func (h *Cache) PurgePrefix(ctx context.Context, prefix string) error {
 	k, ok := h.keyOfURL(prefix, nil)
 	if !ok || k.Query != "" || !strings.HasSuffix(k.Path, "/") || strings.Count(k.Path, "/") > h.cfg.PurgeDepth {
-		return fmt.Errorf("seawall/httpcache: PurgePrefix must be given an absolute URL that ends with a slash, with at most PurgeDepth (%d) of them in its path (got %.200q)",
+		return fmt.Errorf("seawall/httpcache: PurgePrefix: want an absolute URL that ends with a slash, with at most PurgeDepth (%d) in its path (got %.200q)",
 			h.cfg.PurgeDepth, prefix)
 	}
 	return errors.Join(h.invalidateTags(ctx, []string{prefixTag(k.Scheme, k.Host, k.Path)}), h.told(ctx, Purge{Prefix: prefix}))

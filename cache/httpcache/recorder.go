@@ -259,6 +259,7 @@ func (rec *recorder) Write(b []byte) (int, error) {
 		return rec.toClient(b)
 	case dropping, unchanged:
 		return len(b), nil
+	case undecided, holding, teeing:
 	}
 	if bodyless(rec.status) {
 		return 0, http.ErrBodyNotAllowed
@@ -317,6 +318,7 @@ func (rec *recorder) FlushError() error {
 		if err := rec.tee(); err != nil {
 			return err
 		}
+	case undecided, passing, teeing:
 	}
 	return http.NewResponseController(rec.w).Flush()
 }
@@ -402,6 +404,7 @@ func (rec *recorder) finish(r *http.Request) (askAgain bool) {
 		how := shown{fwd: fwdStale, status: rec.status, detail: "stale-if-error"}
 		h.land(rec.f, rec.old, how)
 		h.show(rec.w, rec.x.r, rec.old, h.clock.Exact(), how)
+	case undecided, passing:
 	}
 	return false
 }
@@ -415,7 +418,7 @@ func (rec *recorder) end(r *http.Request) {
 		h.land(rec.f, nil, shown{})
 		if rec.mode == holding {
 			rec.send(shown{fwd: rec.fwd, status: rec.status}, true)
-			rec.toClient(rec.buf)
+			_, _ = rec.toClient(rec.buf) // the client may have gone
 		}
 		return
 	}

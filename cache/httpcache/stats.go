@@ -118,7 +118,10 @@ const (
 func (h *Cache) prepareHand() {
 	h.hand.Package = "seawall/httpcache"
 	h.hand.Controls = []seawall.Control{
-		{Name: controlRenewals, Help: "when_empty: show what is there until StaleIfError ends, ask the handler only for what is not", Options: []string{hand.Auto, whenEmpty}},
+		{
+			Name: controlRenewals, Options: []string{hand.Auto, whenEmpty},
+			Help: "when_empty: show what is there until StaleIfError ends, ask the handler only for what is not",
+		},
 		{Name: controlAnswers, Help: "bypass: do as if this cache was not there", Options: []string{hand.Auto, bypass}},
 		{Name: controlPurge, Help: "forget a URL, a prefix that ends with a slash and *, a tag as tag:name, or * for everything; there is no way back"},
 	}

@@ -21,15 +21,11 @@ func jittered(d time.Duration) int64 { return int64(float64(d) * (0.75 + mathran
 // storable says whether a response may be kept and shown to others (RFC 9111, 3).
 func (h *Cache) storable(rec *recorder, status int, header http.Header, d *directives, t *times, now int64) bool {
 	r := rec.x.r
-	noStore := d.noStore && !(d.mustUnderstand && h.on(ruleMustUnderstand) && understood(status))
 	switch {
-	case r.Method != http.MethodGet || h.on(ruleStatus) && (status >= len(h.statuses) || !h.statuses[status]) || status < 200:
+	case r.Method != http.MethodGet || status < 200 || h.on(ruleStatus) && (status >= len(h.statuses) || !h.statuses[status]):
 	case status == http.StatusPartialContent || status == http.StatusNotModified || header["Content-Range"] != nil:
-	case noStore && h.on(ruleNoStore) || d.private && h.on(rulePrivate):
-	case d.mustUnderstand && !understood(status) && h.on(ruleMustUnderstand):
+	case h.forbidden(status, d), h.personal(r, header, d):
 	case rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
-	case r.Header["Authorization"] != nil && !d.public && d.sMaxage == absent && !d.mustRevalidate && h.on(ruleAuthorization):
-	case header["Set-Cookie"] != nil && h.on(ruleSetCookie) && !(h.on(ruleQualified) && (slices.Contains(d.noCacheFields, "Set-Cookie") || slices.Contains(d.privateFields, "Set-Cookie"))):
 	case h.on(ruleVaryStar) && varyStar(header["Vary"]):
 	case trailers(header) || isEventStream(header) || rec.declared > h.cfg.MaxBody:
 	case !t.explicit && t.lifetime <= 0 && h.on(ruleExplicit) && !d.noCache && !d.public:
@@ -37,6 +33,26 @@ func (h *Cache) storable(rec *recorder, status int, header http.Header, d *direc
 		return h.retention(t, header["Etag"] != nil || header["Last-Modified"] != nil, now) > 0
 	}
 	return false
+}
+
+// forbidden says whether the response itself says no.
+func (h *Cache) forbidden(status int, d *directives) bool {
+	if d.mustUnderstand && h.on(ruleMustUnderstand) {
+		return !understood(status) || d.private && h.on(rulePrivate) // no-store is for those who do not know it
+	}
+	return d.noStore && h.on(ruleNoStore) || d.private && h.on(rulePrivate)
+}
+
+// personal says whether it is for one user, as far as is known.
+func (h *Cache) personal(r *http.Request, header http.Header, d *directives) bool {
+	if r.Header["Authorization"] != nil && !d.public && d.sMaxage == absent && !d.mustRevalidate && h.on(ruleAuthorization) {
+		return true
+	}
+	if header["Set-Cookie"] == nil || !h.on(ruleSetCookie) {
+		return false
+	}
+	// Fields that a directive names are not kept.
+	return !h.on(ruleQualified) || !slices.Contains(d.noCacheFields, "Set-Cookie") && !slices.Contains(d.privateFields, "Set-Cookie")
 }
 
 // understood are statuses whose rules for caches this one follows (RFC 9111,
@@ -245,7 +261,7 @@ func (rec *recorder) updated() bool {
 	kept := false
 	if d.noStore && h.on(ruleNoStore) || d.private && h.on(rulePrivate) {
 		rec.t.settle(loaded{err: errNotKept})
-		h.delete(context.WithoutCancel(rec.x.r.Context()), rec.x.primary)
+		_ = h.delete(context.WithoutCancel(rec.x.r.Context()), rec.x.primary) // closed: then nothing is kept anyway
 	} else {
 		kept = h.keep(rec, p)
 	}

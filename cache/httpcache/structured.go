@@ -55,6 +55,7 @@ func (d *directives) takeTargeted(key string, v sfValue) {
 			d.take(key, "", false)
 		case sfString:
 			d.take(key, v.text, true)
+		case sfOther, sfInteger:
 		}
 	default:
 		if v.kind == sfTrue {
