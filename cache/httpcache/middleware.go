@@ -88,18 +88,9 @@ const (
 
 // answer serves a GET or HEAD.
 func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	x := exchange{r: r, next: next, primary: h.keyOf(r)}
+	x := exchange{r: r, next: next, primary: h.keyOf(r), asked: asks(r)}
 	h.find(&x)
 	now := h.clock.Now()
-	var asked directives
-	if cc := r.Header["Cache-Control"]; cc != nil {
-		asked = parseDirectives(cc)
-		x.asked = &asked
-	} else if r.Header["Pragma"] != nil && strings.Contains(strings.ToLower(first(r.Header["Pragma"])), "no-cache") {
-		asked = noDirectives()
-		asked.noCache = true
-		x.asked = &asked
-	}
 	what := h.judge(&x, now)
 	switch what {
 	case hit:
@@ -120,13 +111,23 @@ func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler
 		h.cfg.Responder(w, r, &seawall.Rejection{Component: component, Name: h.cfg.Name, Reason: seawall.Overloaded, Status: http.StatusGatewayTimeout})
 		return
 	}
-	// From here on it escapes: a hit should not pay for that.
-	far := x
-	if x.asked != nil {
-		d := asked
-		far.asked = &d
-	}
+	far := x // from here on it escapes: a hit should not pay for that
 	h.fetch(w, &far, what)
+}
+
+// asks returns the directives of a request, nil if it has none. They are on the
+// heap: only who sends some pays for them.
+func asks(r *http.Request) *directives {
+	if cc := r.Header["Cache-Control"]; cc != nil {
+		d := parseDirectives(cc)
+		return &d
+	}
+	if pragma := r.Header["Pragma"]; pragma != nil && strings.Contains(strings.ToLower(first(pragma)), "no-cache") {
+		d := noDirectives()
+		d.noCache = true
+		return &d
+	}
+	return nil
 }
 
 // judge decides by what is stored, how old it is, and what the client wants.
