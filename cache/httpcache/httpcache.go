@@ -30,6 +30,7 @@ type Cache struct {
 	flights   [flightShards]flightShard
 	refreshes chan struct{}
 	deleted   [deletedSlots]atomic.Int64
+	normals   [normalPlaces]atomic.Pointer[preference]
 	keyed     atomic.Bool // something is kept under request fields of KeyHeaders
 	stats     counters
 	calm      atomic.Bool // an operator's: nothing is renewed that may still be shown

@@ -73,13 +73,16 @@ func (k Key) own() Key {
 // before it, so that none can be taken for another.
 func appendPart(to, mark, name string, values []string) string {
 	b := make([]byte, 0, len(to)+64)
-	b = append(b, to...)
+	return string(addPart(append(b, to...), mark, name, values))
+}
+
+func addPart(b []byte, mark, name string, values []string) []byte {
 	b = append(b, mark...)
 	b = strconv.AppendInt(b, int64(len(name)), 10)
 	b = append(b, ':')
 	b = append(b, name...)
 	if values == nil {
-		return string(append(b, '-'))
+		return append(b, '-')
 	}
 	b = strconv.AppendInt(b, int64(len(values)), 10)
 	for _, v := range values {
@@ -88,16 +91,17 @@ func appendPart(to, mark, name string, values []string) string {
 		b = append(b, ':')
 		b = append(b, v...)
 	}
-	return string(b)
+	return b
 }
 
 // variant is the key of one variant of a URL.
 func (h *Cache) variant(primary Key, marker *Response, header http.Header) Key {
-	vary := primary.Vary + "v" + marker.gen
+	b := append(make([]byte, 0, 256), primary.Vary...)
+	b = append(append(b, 'v'), marker.gen...)
 	for _, name := range marker.names {
-		vary = appendPart(vary, "f", name, normalized(name, header[name]))
+		b = addPart(b, "f", name, h.normal(name, header[name]))
 	}
-	primary.Vary = vary
+	primary.Vary = string(b)
 	return primary
 }
 
@@ -117,6 +121,9 @@ func normalized(name string, values []string) []string {
 		return []string{ranked(strings.ToLower(strings.Join(values, ",")))}
 	case "Cookie", "Authorization", "User-Agent":
 		return values
+	}
+	if len(values) == 1 && strings.IndexByte(values[0], ',') < 0 && trimOWS(values[0]) == values[0] {
+		return values // one member, as most are
 	}
 	var b strings.Builder
 	for _, line := range values {

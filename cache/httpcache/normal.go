@@ -1,0 +1,38 @@
+package httpcache
+
+import (
+	"hash/maphash"
+	"strings"
+)
+
+// preference is what a client prefers, as it wrote it and in its normal form.
+type preference struct {
+	name, value string
+	normal      []string
+}
+
+const (
+	normalPlaces = 128
+	// normalLongest is how long a value may be to be remembered. Those of browsers
+	// are shorter, and all together take less than 128 KiB.
+	normalLongest = 256
+)
+
+// normal is normalized, from memory where it can be: a crowd comes with the same few
+// browsers, and to bring a list into order takes longer than all else that a hit
+// does. Where two fall on one place the last one has it. Of other fields nothing is
+// remembered: they may tell who somebody is, and cost less.
+func (h *Cache) normal(name string, values []string) []string {
+	if len(values) != 1 || len(values[0]) > normalLongest || name != "Accept-Encoding" && name != "Accept-Language" {
+		return normalized(name, values)
+	}
+	value := values[0]
+	place := &h.normals[maphash.String(h.seed, value)%normalPlaces]
+	if p := place.Load(); p != nil && p.value == value && p.name == name {
+		return p.normal
+	}
+	value = strings.Clone(value) // it belongs to the request
+	p := &preference{strings.Clone(name), value, normalized(name, []string{value})}
+	place.Store(p)
+	return p.normal
+}
