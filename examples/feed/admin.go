@@ -40,7 +40,7 @@ func (s *service) stats(w http.ResponseWriter, _ *http.Request) {
 	err := enc.Encode(map[string]any{
 		"ready": s.warm.Load(),
 		"store": map[string]any{"reads": s.store.reads.Load(), "broken": s.store.broken.Load()},
-		"posts": s.caches.posts.Stats(), "feeds": s.caches.feeds.Stats(),
+		"posts": s.caches.posts.Stats(), "feeds": s.caches.feeds.Stats(), "pages": s.caches.pages.Stats(),
 	})
 	if err != nil {
 		slog.Warn("writing the stats", "error", err)
@@ -48,14 +48,21 @@ func (s *service) stats(w http.ResponseWriter, _ *http.Request) {
 }
 
 // purge is for what is wrong in the database's copies and not in the database: a
-// post that had to be taken down, a bug that wrote nonsense.
+// post that had to be taken down, a bug that wrote nonsense. A url is that page
+// alone, a tag is all that has it.
 func (s *service) purge(w http.ResponseWriter, r *http.Request) {
-	tag := r.PostFormValue("tag")
-	if err := s.caches.purge(r.Context(), tag); err != nil {
+	tag, url := r.PostFormValue("tag"), r.PostFormValue("url")
+	var err error
+	if url != "" {
+		err = s.caches.pages.Purge(r.Context(), url)
+	} else {
+		err = s.caches.purge(r.Context(), tag)
+	}
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	slog.Warn("purged", "tag", tag)
+	slog.Warn("purged", "tag", tag, "url", url)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -7,13 +7,15 @@ import (
 
 	"github.com/seawall-go/seawall"
 	"github.com/seawall-go/seawall/cache"
+	"github.com/seawall-go/seawall/cache/httpcache"
 )
 
-// caches are all that a service of your own needs of this example; the rest
-// shows them at work.
+// caches are, with those who fill them in pages.go, all that a service of your own
+// needs of this example; the rest shows them at work.
 type caches struct {
 	posts *cache.Cache[int64, Post]
 	feeds *cache.Cache[string, []int64] // a user's posts, without what is in them
+	pages *httpcache.Cache              // answers of handlers, made of those
 }
 
 func (c config) caches(s *store, observer seawall.Observer) (*caches, error) {
@@ -59,7 +61,11 @@ func (c config) caches(s *store, observer seawall.Observer) (*caches, error) {
 	if err != nil {
 		return nil, errors.Join(err, posts.Close(context.Background()))
 	}
-	return &caches{posts, feeds}, nil
+	pages, err := c.newPages(observer)
+	if err != nil {
+		return nil, errors.Join(err, posts.Close(context.Background()), feeds.Close(context.Background()))
+	}
+	return &caches{posts, feeds, pages}, nil
 }
 
 // byAuthor are the tags by which all that is of an author is found again.
@@ -71,12 +77,13 @@ func byAuthor(names ...string) []string {
 	return tags
 }
 
-// purge makes invalid what has a tag, in all processes.
+// purge makes invalid what has a tag, in all processes. Pages come last: otherwise
+// one could be made anew of what is old.
 func (c *caches) purge(ctx context.Context, tag string) error {
-	return errors.Join(c.posts.InvalidateTags(ctx, tag), c.feeds.InvalidateTags(ctx, tag))
+	return errors.Join(c.posts.InvalidateTags(ctx, tag), c.feeds.InvalidateTags(ctx, tag), c.pages.PurgeTags(ctx, tag))
 }
 
 // close tells Redis what it does not know yet, and ends what is being loaded.
 func (c *caches) close(ctx context.Context) error {
-	return errors.Join(c.posts.Close(ctx), c.feeds.Close(ctx))
+	return errors.Join(c.pages.Close(ctx), c.posts.Close(ctx), c.feeds.Close(ctx))
 }

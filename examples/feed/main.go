@@ -1,7 +1,7 @@
-// Feed is the backend of a mobile app behind a cache: what everybody looks at
+// Feed is the backend of a mobile app behind caches: what everybody looks at
 // costs the database one query per TTL, for the whole fleet, and while the
-// database is away the app shows what it last knew. Copy it: caches.go is what
-// you want, the rest is what every server needs.
+// database is away the app shows what it last knew. Copy it: pages.go and caches.go
+// are what you want, the rest is what every server needs.
 //
 //	go run ./examples/feed                                 # this process by itself
 //	go run ./examples/feed -redis redis://localhost:6379/0 # one of a fleet
@@ -31,6 +31,7 @@ type config struct {
 	addr, admin string
 	token       string // of those who may purge
 	ttl         time.Duration
+	fresh       time.Duration // of a page
 	timeout     time.Duration // of a load
 	hot         int
 	fleet       *fleet
@@ -57,6 +58,7 @@ func run(ctx context.Context, args []string) (err error) {
 	f.StringVar(&cfg.addr, "addr", "localhost:8080", "where the app is served")
 	f.StringVar(&cfg.admin, "admin", "localhost:8081", "where its caches can be seen and, with $ADMIN_TOKEN, purged; keep it private")
 	f.DurationVar(&cfg.ttl, "ttl", time.Minute, "how long a post and a feed are fresh")
+	f.DurationVar(&cfg.fresh, "fresh", 10*time.Second, "how long a page made of them is fresh")
 	f.DurationVar(&cfg.timeout, "timeout", 2*time.Second, "how long the database may take; it usually takes 80 ms")
 	f.IntVar(&cfg.hot, "hot", 5000, "how many posts are loaded before it is ready")
 	url := f.String("redis", "", "the Redis that a fleet shares, as in redis://localhost:6379/0")
@@ -88,12 +90,12 @@ func serve(ctx context.Context, cfg config) error {
 	if err != nil {
 		return err
 	}
-	s := &service{caches: caches, store: cfg.store}
+	s := &service{caches: caches, store: cfg.store, policies: cfg.policies()}
 	return errors.Join(s.listen(ctx, cfg), closeWithin(ctx, caches.close))
 }
 
 func (s *service) listen(ctx context.Context, cfg config) error {
-	app, control := newServer(s.routes()), newServer(s.admin(cfg.token))
+	app, control := newServer(s.caches.pages.Middleware(s.routes())), newServer(s.admin(cfg.token))
 	var lc net.ListenConfig
 	appListener, err := lc.Listen(ctx, "tcp", cfg.addr)
 	if err != nil {

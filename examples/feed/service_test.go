@@ -15,7 +15,8 @@ import (
 	"github.com/seawall-go/seawall/cache"
 )
 
-// app is the service in a bubble, where time stands still between requests.
+// app is the service in a bubble, where time stands still between requests. Unless a
+// test says otherwise it asks the handlers, without the pages in front of them.
 type app struct {
 	http.Handler
 	*service
@@ -25,7 +26,8 @@ type app struct {
 func newApp(t *testing.T) *app {
 	t.Helper()
 	s := newStore(5000, 80*time.Millisecond, 20)
-	caches, err := config{ttl: time.Minute, timeout: 2 * time.Second}.caches(s, nil)
+	cfg := config{ttl: time.Minute, fresh: 10 * time.Second, timeout: 2 * time.Second}
+	caches, err := cfg.caches(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +36,7 @@ func newApp(t *testing.T) *app {
 			t.Error(err)
 		}
 	})
-	sv := &service{caches: caches, store: s}
+	sv := &service{caches: caches, store: s, policies: cfg.policies()}
 	return &app{sv.routes(), sv, t}
 }
 
@@ -49,9 +51,15 @@ func (a *app) want(path, form string, status int, how, body string) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)
-	if got := w.Result(); got.StatusCode != status || got.Header.Get("Cache") != how || !strings.Contains(w.Body.String(), body) {
-		a.t.Errorf("%s: %d %q %.100s, want %d %q with %q", path, got.StatusCode, got.Header.Get("Cache"), w.Body, status, how, body)
+	if got := w.Result(); got.StatusCode != status || said(got.Header) != how || !strings.Contains(w.Body.String(), body) {
+		a.t.Errorf("%s: %d %q %.100s, want %d %q with %q", path, got.StatusCode, said(got.Header), w.Body, status, how, body)
 	}
+}
+
+// said is what a handler told of its cache.
+func said(header http.Header) string {
+	how := strings.TrimPrefix(header.Get("Cache-Status"), "posts; ")
+	return strings.TrimSuffix(strings.TrimPrefix(how, `detail="`), `"`)
 }
 
 func (a *app) reads(want int64) {
@@ -68,7 +76,7 @@ func TestService(t *testing.T) {
 		"ten thousand ask for one post": func(a *app) {
 			var all sync.WaitGroup
 			for range 10_000 {
-				all.Go(func() { a.want("/posts/7", "", 200, "miss", `"post 7"`) })
+				all.Go(func() { a.want("/posts/7", "", 200, "fwd=miss", `"post 7"`) })
 			}
 			all.Wait()
 			a.reads(1)
@@ -81,15 +89,15 @@ func TestService(t *testing.T) {
 			a.reads(2)
 		},
 		"what is not there": func(a *app) {
-			a.want("/posts/9000", "", 404, "miss", "")
+			a.want("/posts/9000", "", 404, "fwd=miss", "")
 			a.want("/posts/9000", "", 404, "hit", "")
 			a.reads(1)
 			a.want("/posts/seven", "", 400, "", "")
 			time.Sleep(5 * time.Second)
-			a.want("/posts/9000", "", 404, "miss", "")
+			a.want("/posts/9000", "", 404, "fwd=miss", "")
 		},
 		"what is written is seen at once": func(a *app) {
-			a.want("/posts/9000", "", 404, "miss", "")
+			a.want("/posts/9000", "", 404, "fwd=miss", "")
 			a.want(ann, "", 200, "hit 0, stale 0, miss 20", "")
 			reads := a.store.reads.Load()
 			a.want("/posts/9000", "author=author-94&text=new", 200, "", `"new"`)
@@ -98,16 +106,16 @@ func TestService(t *testing.T) {
 			a.want(ann, "", 200, "hit 20, stale 0, miss 0", `[{"id":9000,`) // the newest of whom she follows
 			a.reads(reads + 1)
 			a.want("/posts/9000", "author=mallory&text=mine", 200, "", `"author-94"`)
-			for _, bad := range []string{"author=a", "text=b", "author=&text=b", "author=a&text=+", "author=" + strings.Repeat("a", 101) + "&text=b"} {
+			for _, bad := range []string{"author=a", "text=b", "author=&text=b", "author=a&text=+", "author=a+b&text=c", "author=a,b&text=c", "author=" + strings.Repeat("a", 101) + "&text=b"} {
 				a.want("/posts/9001", bad, 400, "", "")
 			}
 			a.want("/posts/0", "author=a&text=b", 400, "", "")
 		},
 		"a little old, and renewed meanwhile": func(a *app) {
-			a.want("/posts/7", "", 200, "miss", "")
+			a.want("/posts/7", "", 200, "fwd=miss", "")
 			time.Sleep(61 * time.Second)
 			began := time.Now()
-			a.want("/posts/7", "", 200, "stale", "")
+			a.want("/posts/7", "", 200, "hit; detail=stale", "")
 			if time.Since(began) != 0 {
 				a.t.Error("it waited")
 			}
@@ -117,7 +125,7 @@ func TestService(t *testing.T) {
 			a.reads(2)
 		},
 		"a purge by tag": func(a *app) {
-			a.want("/posts/94", "", 200, "miss", `"post 94"`)
+			a.want("/posts/94", "", 200, "fwd=miss", `"post 94"`)
 			a.want(ann, "", 200, "hit 0, stale 0, miss 20", "")
 			a.store.posts[94] = Post{94, "author-94", "by hand"}
 			a.store.posts[9000], a.store.last = Post{9000, "author-94", "by hand, too"}, 9000
@@ -125,7 +133,7 @@ func TestService(t *testing.T) {
 			if err := a.caches.purge(a.t.Context(), "author:author-94"); err != nil {
 				a.t.Error(err)
 			}
-			a.want("/posts/94", "", 200, "miss", "by hand")
+			a.want("/posts/94", "", 200, "fwd=miss", "by hand")
 			a.want(ann, "", 200, "hit 15, stale 0, miss 5", "by hand, too")
 		},
 		"a part of a feed": func(a *app) {
@@ -135,7 +143,7 @@ func TestService(t *testing.T) {
 			a.want(ann, "", 200, "hit 19, stale 0, miss 1", `[{"id":4977,`)
 		},
 		"the database is away for half an hour": func(a *app) {
-			a.want("/posts/7", "", 200, "miss", "")
+			a.want("/posts/7", "", 200, "fwd=miss", "")
 			a.want(ann, "", 200, "hit 0, stale 0, miss 20", "")
 			a.store.broken.Store(true)
 			reads := a.store.reads.Load()
@@ -143,18 +151,18 @@ func TestService(t *testing.T) {
 				time.Sleep(time.Minute)
 				a.want(ann, "", 200, "hit 0, stale 20, miss 0", fmt.Sprint(annsNewest))
 				for range 100 {
-					a.want("/posts/7", "", 200, "stale", `"post 7"`)
+					a.want("/posts/7", "", 200, "hit; detail=stale", `"post 7"`)
 				}
 			}
 			if n := a.store.reads.Load() - reads; n > 30*10 {
 				a.t.Errorf("%d queries to a database that is away", n)
 			}
-			a.want("/posts/8", "", 503, "miss", "try again")
+			a.want("/posts/8", "", 503, "fwd=miss", "try again")
 			a.want("/feed/bob", "", 503, "", "try again")
 			a.want("/posts/8", "author=a&text=b", 503, "", "")
 			a.store.broken.Store(false)
 			time.Sleep(2 * time.Second)
-			a.want("/posts/7", "", 200, "miss", "")
+			a.want("/posts/7", "", 200, "fwd=miss", "")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -171,7 +179,7 @@ func TestImpatient(t *testing.T) {
 		defer cancel()
 		r := httptest.NewRequestWithContext(ctx, "GET", "/posts/7", nil)
 		a.ServeHTTP(httptest.NewRecorder(), r)
-		a.want("/posts/7", "", 200, "miss", `"post 7"`)
+		a.want("/posts/7", "", 200, "fwd=miss", `"post 7"`)
 	})
 }
 

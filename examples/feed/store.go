@@ -103,6 +103,22 @@ func (s *store) timeline(ctx context.Context, user string) (ids []int64, follows
 	return ids, follows, nil
 }
 
+// newest is SELECT ... ORDER BY id DESC LIMIT n.
+func (s *store) newest(ctx context.Context, n int) (posts []Post, err error) {
+	s.reads.Add(1)
+	if err := s.query(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := s.last; id > 0 && len(posts) < n; id-- {
+		if p, ok := s.posts[id]; ok {
+			posts = append(posts, p)
+		}
+	}
+	return posts, nil
+}
+
 // write is an INSERT or an UPDATE. A post stays its author's.
 func (s *store) write(ctx context.Context, p Post) (Post, error) {
 	if err := s.query(ctx); err != nil {
