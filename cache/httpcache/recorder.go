@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -150,6 +151,7 @@ func (rec *recorder) decide(status int, said bool) {
 	case rec.unsafe:
 		rec.mode, rec.sent = passing, said
 		h.invalidate(rec.x, status, header)
+		rec.keepInside(header)
 		if said {
 			rec.w.WriteHeader(status)
 		}
@@ -173,17 +175,32 @@ func (rec *recorder) decide(status int, said bool) {
 	}
 	rec.declared = declaredLength(header)
 	if !h.storable(rec, status, header, &d, &t, now) {
+		rec.keepInside(header)
 		rec.pass(nil, said)
 		return
 	}
 	rec.draft = &Response{kind: whole, status: status, times: t, tags: h.tagsOf(header)}
 	rec.draft.fields, rec.draft.gone = h.kept(header, rec.before, &d)
 	rec.names = rec.varyNames(header)
+	rec.keepInside(header)
 	rec.mode = holding
 	if t.fresh(now) > 0 {
 		h.open(rec.f, true, rec.names, varyPart(rec.names, rec.x.r.Header))
 	} else {
 		h.open(rec.f, false, nil, "")
+	}
+}
+
+// keepInside takes out of an answer what the handler says to this cache alone.
+func (rec *recorder) keepInside(header http.Header) {
+	delete(header, ownTarget)
+	if rec.h.cfg.KeepTags {
+		return
+	}
+	for _, name := range rec.h.cfg.TagFields {
+		if lines := header[name]; lines != nil && !slices.Equal(lines, rec.before[name]) {
+			delete(header, name)
+		}
 	}
 }
 
