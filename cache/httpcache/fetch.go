@@ -79,7 +79,15 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 		now := h.clock.Exact()
 		switch what = h.judge(x, now); what {
 		case hit, showOld, renew:
-			h.show(w, x.r, x.p, now, shown{fwd: fwdURIMiss, collapsed: true})
+			h.stats.collapsed.Add(1)
+			if what == renew {
+				h.renew(x)
+			}
+			how := shown{fwd: fwdURIMiss, collapsed: true}
+			if first { // it lay in the tier that processes share
+				how = shown{}
+			}
+			h.show(w, x.r, x.p, now, how)
 			return
 		case miss, validate, alone:
 		}
@@ -179,7 +187,8 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	case <-t.call:
 	case l := <-t.got:
 		if l.err == nil {
-			return false // landed meanwhile, or brought by another process
+			h.open(f, true, nil, "") // who waits is to look, too
+			return false             // landed meanwhile, or brought by another process
 		}
 		t = nil // the store is closed, or so: without it
 	case <-ctx.Done():
