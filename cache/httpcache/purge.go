@@ -11,8 +11,8 @@ import (
 )
 
 // mostTags is how many tags one response may have in the store, with those by which
-// it is purged as part of a prefix.
-const mostTags = 64
+// it is purged as part of a prefix; one more is left for that of its URL.
+const mostTags = 63
 
 // tagsOf reads the tags that a handler gives its answer.
 func (h *Cache) tagsOf(header http.Header) []string {

@@ -124,14 +124,14 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 	switch {
 	case len(rec.names) == 0 && x.marker == nil, x.marker != nil && subset(rec.names, x.marker.names):
 		if rec.t == nil {
-			err = h.store.SetWith(ctx, x.key.own(), p, meta)
+			err = h.set(ctx, &x.primary, x.key.own(), p, meta)
 			break
 		}
 		rec.t.settle(loaded{p: p, meta: meta})
 		err = (<-rec.t.got).err
 	case len(rec.names) == 0:
 		rec.t.settle(loaded{err: errNotKept})
-		err = h.store.SetWith(ctx, x.primary.own(), p, meta)
+		err = h.set(ctx, &x.primary, x.primary.own(), p, meta)
 	default:
 		err = h.keepVariant(ctx, rec, p, meta)
 	}
@@ -145,6 +145,17 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 	return true
 }
 
+// set keeps what was not loaded by the store's leave. What another process has purged
+// meanwhile is found out by a tag then.
+func (h *Cache) set(ctx context.Context, primary *Key, key Key, p *Response, meta cache.Meta) error {
+	if h.cfg.Shared.L2 != nil {
+		if tag := urlTag(primary); !slices.Contains(meta.Tags, tag) {
+			meta.Tags = append(slices.Clip(meta.Tags), tag)
+		}
+	}
+	return h.store.SetWith(ctx, key, p, meta)
+}
+
 // keepVariant is for the first time that a URL is seen to vary, or to vary by more
 // than before.
 func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, meta cache.Meta) error {
@@ -154,7 +165,7 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 		note.names = union(rec.names, x.marker.names)
 	}
 	key := h.variant(x.primary.own(), note, x.r.Header)
-	if err := h.store.SetWith(ctx, key, p, meta); err != nil {
+	if err := h.set(ctx, &x.primary, key, p, meta); err != nil {
 		rec.t.settle(loaded{err: errNotKept})
 		return err
 	}
@@ -165,7 +176,7 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 		return (<-rec.t.got).err
 	}
 	rec.t.settle(loaded{err: errNotKept})
-	return h.store.SetWith(ctx, x.primary.own(), note, noted)
+	return h.set(ctx, &x.primary, x.primary.own(), note, noted)
 }
 
 const day = 24 * time.Hour
@@ -330,7 +341,7 @@ func (h *Cache) headUpdate(rec *recorder, status int, header http.Header, t time
 	p.derive()
 	meta := cache.Meta{TTL: h.retention(&p.times, true, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&rec.x.primary, p.tags)}
 	if meta.TTL > 0 && !h.deletedSince(&rec.x.primary, rec.x.began) {
-		_ = h.store.SetWith(ctx, rec.x.key.own(), p, meta)
+		_ = h.set(ctx, &rec.x.primary, rec.x.key.own(), p, meta)
 	}
 }
 
