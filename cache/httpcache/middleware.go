@@ -168,7 +168,7 @@ func (h *Cache) wantsAnew(d *directives, p *Response, left time.Duration, now in
 	if d.minFresh != absent && h.on(ruleRequestMinFresh) && left < secs(d.minFresh) {
 		return true
 	}
-	if time.Duration(now-p.times.began) < h.cfg.MinReload || h.calm.Load() {
+	if time.Duration(max(now-p.times.began, 0)) < h.cfg.MinReload || h.calm.Load() { // now may be a little old
 		return false
 	}
 	return d.noCache && h.on(ruleRequestNoCache) ||

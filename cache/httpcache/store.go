@@ -23,7 +23,8 @@ func (h *Cache) storable(rec *recorder, status int, header http.Header, d *direc
 	r := rec.x.r
 	switch {
 	case r.Method != http.MethodGet || status < 200 || h.on(ruleStatus) && (status >= len(h.statuses) || !h.statuses[status]):
-	case status == http.StatusPartialContent || status == http.StatusNotModified || header["Content-Range"] != nil:
+	case status == http.StatusPartialContent || status == http.StatusNotModified:
+	case header["Content-Range"] != nil && r.Header["Range"] != nil: // a part, whatever its status says
 	case h.forbidden(status, d), h.personal(r, header, d):
 	case rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
 	case h.on(ruleVaryStar) && varyStar(header["Vary"]):

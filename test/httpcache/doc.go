@@ -1,0 +1,3 @@
+// Package httpcachetest holds the tests of cache/httpcache that need sockets, other
+// packages of seawall, or the real heap.
+package httpcachetest
