@@ -12,8 +12,8 @@ import (
 //
 //	version, kind, status, lifetime and age in microseconds, when that was (microseconds
 //	since 1970), flags, the two stale times, then counted lists: fields with their
-//	values, fields taken away, tags, fields of Vary; then what tells variants apart,
-//	and the body
+//	values, names of those that add to what stands there, fields taken away, tags,
+//	fields of Vary; then what tells variants apart, and the body
 //
 // Numbers are varints, and each text has its length before it. Ages go by wall
 // clocks between processes, and by clock within one.
@@ -50,6 +50,13 @@ func (c codec) Append(b []byte, p *Response) ([]byte, error) {
 		b = appendText(b, f.name)
 		b = appendTexts(b, f.values)
 	}
+	var adding []string
+	for _, f := range p.fields {
+		if f.adds {
+			adding = append(adding, f.name)
+		}
+	}
+	b = appendTexts(b, adding)
 	b = appendTexts(b, p.gone)
 	b = appendTexts(b, p.tags)
 	b = appendTexts(b, p.names)
@@ -87,7 +94,12 @@ func (c codec) Decode(data []byte) (*Response, error) {
 		if d.failed {
 			break
 		}
-		p.fields = append(p.fields, field{d.text(), d.texts()})
+		p.fields = append(p.fields, field{name: d.text(), values: d.texts()})
+	}
+	for _, name := range d.texts() {
+		for i := range p.fields {
+			p.fields[i].adds = p.fields[i].adds || p.fields[i].name == name
+		}
 	}
 	p.gone, p.tags, p.names, p.gen = d.texts(), d.texts(), d.texts(), d.text()
 	switch {

@@ -199,7 +199,7 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	defer t.settle(loaded{err: errNotKept})
 	rec := h.record(w, x, what)
 	rec.f, rec.t = f, t
-	rec.run(ctx, true)
+	rec.run(ctx)
 	return true
 }
 
@@ -209,7 +209,7 @@ func (h *Cache) solo(w http.ResponseWriter, x *exchange, what verdict) {
 		what = alone
 	}
 	rec := h.record(w, x, what)
-	rec.run(x.r.Context(), false)
+	rec.run(x.r.Context())
 }
 
 // renew asks the handler in the background, unless that is under way, or too many

@@ -10,6 +10,7 @@ import (
 type field struct {
 	name   string
 	values []string
+	adds   bool // to what stands there already
 }
 
 // hopByHop are fields of the connection, and those of a proxy, which are not
@@ -61,7 +62,12 @@ func (h *Cache) kept(header, before http.Header, d *directives) (fields []field,
 		case h.isTagField(name) && !h.cfg.KeepTags:
 		case name == ownTarget:
 		default:
-			fields = append(fields, field{strings.Clone(name), cloneAll(values)})
+			outer := len(before[name])
+			adds := h.on(ruleOuterFields) && outer > 0 && outer < len(values) && slices.Equal(before[name], values[:outer])
+			if adds {
+				values = values[outer:]
+			}
+			fields = append(fields, field{strings.Clone(name), cloneAll(values), adds})
 		}
 	}
 	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
@@ -110,5 +116,5 @@ func put(fields []field, name string, values []string) []field {
 			return fields
 		}
 	}
-	return append(fields, field{name, values})
+	return append(fields, field{name: name, values: values})
 }

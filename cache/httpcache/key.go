@@ -206,8 +206,11 @@ func weight(params string) (int, bool) {
 	if !ok || len(value) > 5 {
 		return 0, false
 	}
+	if strings.Trim(value, "0123456789.") != "" { // nor "nan" and "1e-3", whatever a handler takes them for
+		return 0, false
+	}
 	q, err := strconv.ParseFloat(value, 64)
-	if err != nil || q < 0 || q > 1 {
+	if err != nil || q > 1 {
 		return 0, false
 	}
 	return int(q*1000 + 0.5), true

@@ -176,7 +176,7 @@ func (h *Cache) voidFlights(k Key) {
 func (h *Cache) unsafe(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	x := &exchange{r: r, next: next, primary: h.keyOf(r), began: h.clock.Exact()}
 	rec := &recorder{h: h, w: w, x: x, fwd: fwdMethod, unsafe: true, declared: -1}
-	rec.run(r.Context(), false)
+	rec.run(r.Context())
 }
 
 // invalidate forgets the URL of an unsafe request that was not refused, and those

@@ -22,8 +22,11 @@ type recorder struct {
 	h *Cache
 	w http.ResponseWriter
 	x *exchange
-	f *flight // nil if nobody waits
-	t *ticket // nil if the store was not asked before
+	// given is what the handler is asked, and may change. That of the exchange stays
+	// as the client sent it: by that the next one is looked up.
+	given *http.Request
+	f     *flight // nil if nobody waits
+	t     *ticket // nil if the store was not asked before
 
 	old        *Response // what is there, stale
 	validating bool      // the handler was asked about old
@@ -69,10 +72,9 @@ func (h *Cache) record(w http.ResponseWriter, x *exchange, what verdict) *record
 	return rec
 }
 
-// run asks the handler. With detach its request has ctx, and no condition of the
-// client's that would keep it from sending what can be kept.
-func (rec *recorder) run(ctx context.Context, detach bool) {
-	r := rec.request(ctx, detach)
+// run asks the handler.
+func (rec *recorder) run(ctx context.Context) {
+	r := rec.request(ctx)
 	rec.serve(r)
 	if rec.finish(r) { // a 304 about something that is not stored
 		rec.again(ctx)
@@ -90,28 +92,20 @@ func (rec *recorder) serve(r *http.Request) {
 func (rec *recorder) again(ctx context.Context) {
 	rec.restore()
 	rec.validating, rec.mode, rec.buf = false, undecided, nil
-	r := rec.x.r.WithContext(ctx)
-	r.Header = r.Header.Clone()
-	for _, name := range [...]string{"If-None-Match", "If-Modified-Since"} {
-		delete(r.Header, name)
-	}
+	r := rec.request(ctx)
 	rec.serve(r)
 	rec.finish(r)
 }
 
-// request is what the handler is asked.
-func (rec *recorder) request(ctx context.Context, detach bool) *http.Request {
+// request is what the handler is asked, with fields of its own: it may change them.
+func (rec *recorder) request(ctx context.Context) *http.Request {
 	r := rec.x.r
-	out := r
-	if detach {
-		out = r.WithContext(ctx)
-	}
-	strip := rec.x.p != nil && rec.x.p.kind == wants && r.Method == http.MethodGet
-	if rec.validating || strip {
-		if out == r {
-			out = r.WithContext(ctx)
-		}
+	out := r.WithContext(ctx)
+	if !rec.unsafe {
 		out.Header = r.Header.Clone()
+	}
+	rec.given = out
+	if rec.validating || rec.stripped || rec.x.p != nil && rec.x.p.kind == wants && r.Method == http.MethodGet {
 		delete(out.Header, "If-None-Match")
 		delete(out.Header, "If-Modified-Since")
 		rec.stripped = true
@@ -125,9 +119,6 @@ func (rec *recorder) request(ctx context.Context, detach bool) *http.Request {
 		}
 	}
 	if out.URL.RawQuery != rec.x.primary.Query && len(rec.h.ignore) > 0 {
-		if out == r {
-			out = r.WithContext(ctx)
-		}
 		u := *r.URL
 		u.RawQuery = rec.x.primary.Query
 		out.URL, out.RequestURI = &u, u.RequestURI()
@@ -171,7 +162,7 @@ func (rec *recorder) decide(status int, said bool) {
 	d, targeted := h.control(header)
 	t := h.timesOf(status, header, &d, targeted, rec.x.began, now)
 	if rec.x.r.Method == http.MethodHead {
-		h.headUpdate(rec, status, header, t)
+		h.headUpdate(rec, status, header)
 	}
 	rec.declared = declaredLength(header)
 	if !h.storable(rec, status, header, &d, &t, now) {
@@ -236,7 +227,7 @@ func (rec *recorder) send(how shown, said bool) {
 
 // has says whether the client has what the handler is about to send.
 func (rec *recorder) has(header http.Header) bool {
-	p := Response{fields: []field{{"Last-Modified", header["Last-Modified"]}}, etag: first(header["Etag"])}
+	p := Response{fields: []field{{name: "Last-Modified", values: header["Last-Modified"]}}, etag: first(header["Etag"])}
 	return rec.h.unchanged(rec.x.r, &p)
 }
 

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -91,6 +92,10 @@ func (p *Response) validators() bool {
 func (p *Response) write(header http.Header) {
 	for i := range p.fields {
 		f := &p.fields[i]
+		if f.adds {
+			header[f.name] = append(slices.Clip(header[f.name]), f.values...)
+			continue
+		}
 		header[f.name] = f.values
 	}
 	for _, name := range p.gone {
@@ -106,7 +111,7 @@ func bodyless(status int) bool {
 // sizeOf is what a response takes on the heap, with its key.
 func sizeOf(key Key, p *Response) int64 {
 	const itself = 352 // Response, and its face
-	n := int64(itself) + int64(cap(p.body)) + int64(cap(p.fields))*40
+	n := int64(itself) + int64(cap(p.body)) + int64(cap(p.fields))*48
 	for i := range p.fields {
 		n += 16
 		for _, v := range p.fields[i].values {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	mathrand "math/rand/v2"
 	"net/http"
 	"slices"
@@ -27,7 +28,7 @@ func (h *Cache) storable(rec *recorder, status int, header http.Header, d *direc
 	case header["Content-Range"] != nil && r.Header["Range"] != nil: // a part, whatever its status says
 	case h.forbidden(status, d), h.personal(r, header, d):
 	case rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
-	case h.on(ruleVaryStar) && varyStar(header["Vary"]):
+	case rec.unclear(header):
 	case trailers(header) || isEventStream(header) || rec.declared > h.cfg.MaxBody:
 	case !t.explicit && t.lifetime <= 0 && h.on(ruleExplicit) && !d.noCache && !d.public:
 	default:
@@ -212,21 +213,39 @@ func union(a, b []string) []string {
 	return slices.Compact(out)
 }
 
-// varyStar: nobody knows on what it depends.
-func varyStar(lines []string) bool {
-	for _, line := range lines {
+// mostVary is of how many request fields a response may depend: each of them is
+// looked at with each request.
+const mostVary = 64
+
+// unclear says whether nobody can tell on what a response depends: Vary says so
+// (RFC 9111, 4.1) or cannot be read, or names what a handler within has given the
+// request, which is not there yet when the next one is looked up.
+func (rec *recorder) unclear(header http.Header) bool {
+	if !rec.h.on(ruleVaryStar) {
+		return false
+	}
+	for _, line := range header["Vary"] {
 		for part := range strings.SplitSeq(line, ",") {
-			if trimOWS(part) == "*" {
+			if part = trimOWS(part); part != "" && !isToken(part) || part == "*" {
 				return true
 			}
 		}
 	}
-	return false
+	names := rec.varyNames(header)
+	if rec.x.marker != nil {
+		names = union(names, rec.x.marker.names)
+	}
+	for _, name := range names {
+		if given := rec.given.Header[name]; given != nil && !slices.Equal(given, rec.x.r.Header[name]) {
+			return true
+		}
+	}
+	return len(names) > mostVary
 }
 
 // varyNames are the request fields that a response depends on, sorted.
 func (rec *recorder) varyNames(header http.Header) []string {
-	if !rec.h.on(ruleVary) {
+	if !rec.h.on(ruleVary) || header["Vary"] == nil {
 		return nil
 	}
 	var names []string
@@ -264,21 +283,31 @@ func (rec *recorder) updated() bool {
 		return false
 	}
 	now := h.clock.Exact()
-	p := h.freshened(old, header, rec.before)
+	news := maps.Clone(header)
+	p, d, targeted := h.freshened(old, header, rec.before)
 	rec.restore()
-	d, targeted := h.control(fieldsHeader(p.fields))
+	for name, values := range news { // what is for this client alone
+		if h.isOwn(name, &d) {
+			header[name] = values
+		}
+	}
 	p.times = h.timesOf(old.status, fieldsHeader(p.fields), &d, targeted, rec.x.began, now)
 	p.derive()
 	rec.draft, rec.names = p, rec.varyNames(fieldsHeader(p.fields))
+	said, _ := h.control(news)
 	kept := false
-	if d.noStore && h.on(ruleNoStore) || d.private && h.on(rulePrivate) {
+	switch {
+	case h.forbidden(old.status, &d), h.forbidden(old.status, &said): // said also by who stands in front
 		rec.t.settle(loaded{err: errNotKept})
 		_ = h.delete(context.WithoutCancel(rec.x.r.Context()), rec.x.primary) // closed: then nothing is kept anyway
-	} else {
+	case h.personal(rec.x.r, news, &d), rec.unclear(fieldsHeader(p.fields)):
+		rec.t.settle(loaded{err: errNotKept})
+	default:
 		kept = h.keep(rec, p)
 	}
 	how := shown{fwd: rec.fwd, status: http.StatusNotModified, stored: kept}
 	if p.times.fresh(now) > 0 && kept {
+		h.open(rec.f, true, rec.names, varyPart(rec.names, rec.x.r.Header))
 		h.land(rec.f, p, how)
 	} else {
 		h.land(rec.f, nil, shown{})
@@ -287,8 +316,22 @@ func (rec *recorder) updated() bool {
 	return true
 }
 
-// freshened is a stored response with the fields of a newer one about the same.
-func (h *Cache) freshened(old *Response, header, before http.Header) *Response {
+// freshened is a stored response with the fields of a newer one about the same,
+// and what these say together. Those that are one client's own are left out.
+func (h *Cache) freshened(old *Response, header, before http.Header) (p *Response, d directives, targeted bool) {
+	p = h.merged(old, header, before)
+	d, targeted = h.control(fieldsHeader(p.fields))
+	p.fields = slices.DeleteFunc(p.fields, func(f field) bool { return h.isOwn(f.name, &d) })
+	return p, d, targeted
+}
+
+// isOwn says whether a field of an answer is for the one who asked.
+func (h *Cache) isOwn(name string, d *directives) bool {
+	return name == "Set-Cookie" && h.on(ruleSetCookie) ||
+		h.on(ruleQualified) && (slices.Contains(d.noCacheFields, name) || slices.Contains(d.privateFields, name))
+}
+
+func (h *Cache) merged(old *Response, header, before http.Header) *Response {
 	p := &Response{kind: whole, status: old.status, body: old.body, date: old.date, tags: old.tags, gone: old.gone}
 	p.fields = slices.Clone(old.fields)
 	if !h.on(ruleUpdate) {
@@ -299,6 +342,7 @@ func (h *Cache) freshened(old *Response, header, before http.Header) *Response {
 	for _, f := range fresh {
 		if !notUpdated[f.name] {
 			p.fields = put(p.fields, f.name, f.values)
+			p.fields[slices.IndexFunc(p.fields, func(is field) bool { return is.name == f.name })].adds = f.adds
 		}
 	}
 	if header["Date"] == nil {
@@ -319,7 +363,7 @@ func fieldsHeader(fields []field) http.Header {
 }
 
 // headUpdate: what the answer to a HEAD tells about a stored GET (RFC 9111, 4.3.5).
-func (h *Cache) headUpdate(rec *recorder, status int, header http.Header, t times) {
+func (h *Cache) headUpdate(rec *recorder, status int, header http.Header) {
 	old := rec.old
 	if old == nil || status != http.StatusOK || old.status != http.StatusOK || !h.on(ruleHeadUpdate) {
 		return
@@ -337,8 +381,11 @@ func (h *Cache) headUpdate(rec *recorder, status int, header http.Header, t time
 	if old.etag == "" && get(old.fields, "Last-Modified") == nil {
 		return // nothing says that it is the same
 	}
-	p := h.freshened(old, header, rec.before)
-	p.times = t
+	p, d, targeted := h.freshened(old, header, rec.before)
+	if h.forbidden(old.status, &d) || h.personal(rec.x.r, header, &d) || rec.unclear(header) {
+		return
+	}
+	p.times = h.timesOf(old.status, fieldsHeader(p.fields), &d, targeted, rec.x.began, h.clock.Exact())
 	p.derive()
 	meta := cache.Meta{TTL: h.retention(&p.times, true, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&rec.x.primary, p.tags)}
 	if meta.TTL > 0 && !h.deletedSince(&rec.x.primary, rec.x.began) {
