@@ -31,6 +31,7 @@ type Cache struct {
 	refreshes chan struct{}
 	deleted   [deletedSlots]atomic.Int64
 	normals   [normalPlaces]atomic.Pointer[preference]
+	hashes    [normalPlaces]atomic.Pointer[hash]
 	keyed     atomic.Bool // something is kept under request fields of KeyHeaders
 	stats     counters
 	calm      atomic.Bool // an operator's: nothing is renewed that may still be shown

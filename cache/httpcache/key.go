@@ -1,6 +1,8 @@
 package httpcache
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,8 +19,8 @@ type Key struct {
 	Host string
 	// Path is escaped as it came, Query as it came but for what IgnoreQuery names.
 	Path, Query string
-	// Vary is what of the request's fields the response depends on; empty for one
-	// that depends on none.
+	// Vary is what of the request's fields the response depends on, or a hash of it;
+	// empty for one that depends on none.
 	Vary string
 }
 
@@ -43,6 +45,9 @@ func (h *Cache) keyOf(r *http.Request) Key {
 			if values, there := r.Header[name]; there {
 				k.Vary = appendPart(k.Vary, "h", name, values)
 			}
+		}
+		if len(k.Vary) > longestPart {
+			k.Vary = "#" + hashOf([]byte(k.Vary))
 		}
 	}
 	return k
@@ -94,15 +99,27 @@ func addPart(b []byte, mark, name string, values []string) []byte {
 	return b
 }
 
-// variant is the key of one variant of a URL.
+// longestPart bounds what of KeyHeaders stands in a key as it came.
+const longestPart = 256
+
+// variant is the key of one variant of a URL. Clients choose how long its fields are,
+// and they may be secrets: it has a hash of them.
 func (h *Cache) variant(primary Key, marker *Response, header http.Header) Key {
-	b := append(make([]byte, 0, 256), primary.Vary...)
-	b = append(append(b, 'v'), marker.gen...)
+	b := append(make([]byte, 0, 256), marker.gen...)
+	common := true
 	for _, name := range marker.names {
 		b = addPart(b, "f", name, h.normal(name, header[name]))
+		common = common && isPreference(name)
 	}
-	primary.Vary = string(b)
+	primary.Vary += h.hashed(b, common)
 	return primary
+}
+
+// hashOf is a hash for keys, of 24 letters: whoever finds two texts with the same one
+// has written both.
+func hashOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return base64.RawURLEncoding.EncodeToString(sum[:18])
 }
 
 // normalized returns the values of a field in a form in which those that mean the

@@ -23,7 +23,7 @@ const (
 // does. Where two fall on one place the last one has it. Of other fields nothing is
 // remembered: they may tell who somebody is, and cost less.
 func (h *Cache) normal(name string, values []string) []string {
-	if len(values) != 1 || len(values[0]) > normalLongest || name != "Accept-Encoding" && name != "Accept-Language" {
+	if len(values) != 1 || len(values[0]) > normalLongest || !isPreference(name) {
 		return normalized(name, values)
 	}
 	value := values[0]
@@ -35,4 +35,23 @@ func (h *Cache) normal(name string, values []string) []string {
 	p := &preference{strings.Clone(name), value, normalized(name, []string{value})}
 	place.Store(p)
 	return p.normal
+}
+
+func isPreference(name string) bool { return name == "Accept-Encoding" || name == "Accept-Language" }
+
+// hash is what variants differ by, and its hash.
+type hash struct{ of, is string }
+
+// hashed is hashOf with a mark, from memory if it is common: of nobody's own fields.
+func (h *Cache) hashed(b []byte, common bool) string {
+	if !common || len(b) > normalLongest {
+		return "v" + hashOf(b)
+	}
+	place := &h.hashes[maphash.Bytes(h.seed, b)%normalPlaces]
+	if known := place.Load(); known != nil && known.of == string(b) {
+		return known.is
+	}
+	known := &hash{string(b), "v" + hashOf(b)}
+	place.Store(known)
+	return known.is
 }

@@ -124,7 +124,7 @@ func sizeOf(key Key, p *Response) int64 {
 		}
 	}
 	if p.kind == varies {
-		n += 64 * 24
+		n += 32 * (16 + 32) // variants
 	}
 	return n + str(key.Scheme) + str(key.Host) + str(key.Path) + str(key.Query) + str(key.Vary)
 }

@@ -138,7 +138,7 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 		err = h.keepVariant(ctx, rec, p, meta)
 	}
 	if err == nil && x.marker != nil {
-		h.bound(ctx, x.primary, x.marker, x.key.Vary)
+		h.bound(ctx, x.primary, x.marker, x.key.Vary[len(x.primary.Vary):])
 	}
 	if err != nil {
 		return false
@@ -171,7 +171,7 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 		rec.t.settle(loaded{err: errNotKept})
 		return err
 	}
-	note.variants.add(key.Vary, h.cfg.MaxVariants)
+	note.variants.add(key.Vary[len(x.primary.Vary):], h.cfg.MaxVariants)
 	noted := cache.Meta{TTL: max(day, meta.TTL), Since: meta.Since}
 	if rec.t != nil && x.marker == nil {
 		rec.t.settle(loaded{p: note, meta: noted})
@@ -186,7 +186,7 @@ const day = 24 * time.Hour
 // bound lets one variant go if there are too many.
 func (h *Cache) bound(ctx context.Context, primary Key, marker *Response, vary string) {
 	if goes := marker.variants.add(vary, h.cfg.MaxVariants); goes != "" {
-		primary.Vary = goes
+		primary.Vary += goes
 		h.stats.variantsOut.Add(1)
 		_ = h.store.Delete(ctx, primary) // closed: then nothing is kept anyway
 	}
