@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,7 +78,7 @@ func New(cfg Config) (*Cache, error) {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.prepareHand()
 	for status := 200; status < 500; status++ {
-		h.statuses[status] = cfg.Statuses == nil && status != http.StatusPartialContent && status != http.StatusNotModified
+		h.statuses[status] = cfg.Statuses == nil && !slices.Contains(notByDefault, status)
 	}
 	for _, status := range cfg.Statuses {
 		h.statuses[status] = true
