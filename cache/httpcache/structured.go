@@ -1,6 +1,10 @@
 package httpcache
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+)
 
 // parseTargeted reads the lines of a targeted field (RFC 9213): a dictionary of
 // structured fields (RFC 9651). It is not ok if that is none, or empty; then the
@@ -182,7 +186,8 @@ func (p *sfParser) bare() (sfValue, bool) {
 		if end := strings.IndexByte(p.s[p.i+1:], ':'); end >= 0 {
 			inner := p.s[p.i+1 : p.i+1+end]
 			p.i += end + 2
-			return sfValue{}, strings.Trim(inner, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") == ""
+			_, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(inner, "="))
+			return sfValue{}, err == nil && !strings.ContainsAny(inner, "\r\n")
 		}
 	case c == '@':
 		p.i++
@@ -244,20 +249,31 @@ func (p *sfParser) display() (sfValue, bool) {
 	if !p.eat('"') {
 		return sfValue{}, false
 	}
+	var b []byte
 	for ; p.i < len(p.s); p.i++ {
 		switch c := p.s[p.i]; {
 		case c == '"':
 			p.i++
-			return sfValue{}, true
+			return sfValue{}, utf8.Valid(b)
 		case c == '%':
+			var octet byte
 			for range 2 {
 				p.i++
-				if h := p.peek(); !isDigit(h) && (h < 'a' || h > 'f') {
+				h := p.peek()
+				switch {
+				case isDigit(h):
+					octet = octet<<4 | (h - '0')
+				case 'a' <= h && h <= 'f':
+					octet = octet<<4 | (h - 'a' + 10)
+				default:
 					return sfValue{}, false
 				}
 			}
+			b = append(b, octet)
 		case c < 0x20 || c > 0x7e:
 			return sfValue{}, false
+		default:
+			b = append(b, c)
 		}
 	}
 	return sfValue{}, false
