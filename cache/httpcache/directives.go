@@ -9,6 +9,7 @@ import (
 type directives struct {
 	noStore, noCache, private, public, mustUnderstand bool
 	mustRevalidate, proxyRevalidate, onlyIfCached     bool
+	conflict                                          bool // several ages that differ
 	noCacheFields, privateFields                      []string
 
 	// In seconds; absent where there is none.
@@ -26,8 +27,8 @@ func noDirectives() directives {
 }
 
 // parseDirectives reads the lines of a Cache-Control field. What is wrong is read
-// in the stricter way: an age that is no number is 0, and so is one of several that
-// differ (RFC 9111, 4.2.1).
+// in the stricter way: an age that is no number is 0, and what stands behind a
+// semicolon or within quotes that do not end is heard, too.
 func parseDirectives(lines []string) directives {
 	d := noDirectives()
 	for _, line := range lines {
@@ -41,38 +42,41 @@ func parseDirectives(lines []string) directives {
 	return d
 }
 
+const wrongArg = "?" // neither a number nor the name of a field
+
 // nextDirective takes the first member off a list. A comma within quotes is none.
 func nextDirective(s string) (name, arg string, has bool, rest string) {
 	i := 0
-	for i < len(s) && s[i] != ',' && s[i] != '=' {
+	for i < len(s) && s[i] != ',' && s[i] != '=' && s[i] != ';' {
 		i++
 	}
 	name = trimOWS(s[:i])
-	if i == len(s) || s[i] == ',' {
+	if i == len(s) || s[i] != '=' {
 		return name, "", false, s[min(i+1, len(s)):]
 	}
 	s = strings.TrimLeft(s[i+1:], " \t")
-	if s == "" || s[0] != '"' {
-		i = strings.IndexByte(s, ',')
-		if i < 0 {
-			i = len(s)
+	quoted := false
+	if s != "" && s[0] == '"' {
+		arg, rest, quoted = unquote(s)
+		if quoted {
+			s = rest
 		}
-		return name, trimOWS(s[:i]), true, s[min(i+1, len(s)):]
 	}
-	arg, s = unquote(s)
-	i = strings.IndexByte(s, ',')
+	i = strings.IndexAny(s, ",;")
 	if i < 0 {
 		i = len(s)
 	}
-	if trimOWS(s[:i]) != "" { // something behind the quotes
-		arg = "?"
+	switch text := trimOWS(s[:i]); {
+	case i < len(s) && s[i] == ';', quoted && text != "", strings.HasPrefix(text, `"`):
+		arg = wrongArg
+	case !quoted:
+		arg = text
 	}
 	return name, arg, true, s[min(i+1, len(s)):]
 }
 
-// unquote reads a quoted string at the beginning of s. One without an end goes on
-// to the end of the line.
-func unquote(s string) (text, rest string) {
+// unquote reads a quoted string at the beginning of s, if it has an end.
+func unquote(s string) (text, rest string, ok bool) {
 	i := 1
 	escaped := false
 	for i < len(s) && s[i] != '"' {
@@ -83,7 +87,7 @@ func unquote(s string) (text, rest string) {
 		i++
 	}
 	if i >= len(s) {
-		return "?", ""
+		return "", s, false
 	}
 	text, rest = s[1:i], s[i+1:]
 	if escaped {
@@ -96,7 +100,7 @@ func unquote(s string) (text, rest string) {
 		}
 		text = string(b)
 	}
-	return text, rest
+	return text, rest, true
 }
 
 func (d *directives) take(name, arg string, has bool) {
@@ -135,13 +139,13 @@ func (d *directives) takeSeconds(name, arg string, has bool) {
 	n, ok := seconds(arg)
 	switch {
 	case strings.EqualFold(name, "max-age"):
-		once(&d.maxAge, n)
+		d.once(&d.maxAge, n)
 	case strings.EqualFold(name, "s-maxage"):
-		once(&d.sMaxage, n)
+		d.once(&d.sMaxage, n)
 	case strings.EqualFold(name, "stale-while-revalidate"):
-		once(&d.staleRevalidate, n)
+		least(&d.staleRevalidate, n)
 	case strings.EqualFold(name, "stale-if-error"):
-		once(&d.staleError, n)
+		least(&d.staleError, n)
 	case strings.EqualFold(name, "min-fresh") && ok:
 		d.minFresh = max(d.minFresh, n)
 	case strings.EqualFold(name, "max-stale"):
@@ -149,18 +153,24 @@ func (d *directives) takeSeconds(name, arg string, has bool) {
 			n, ok = mostSeconds, true
 		}
 		if ok {
-			d.maxStale = n
+			least(&d.maxStale, n)
 		}
 	}
 }
 
-// once notes a number of seconds. If it differs from one before, neither is
-// believed.
-func once(to *int64, n int64) {
-	if *to != absent && *to != n {
-		n = 0
+// once notes the first of several ages.
+func (d *directives) once(to *int64, n int64) {
+	d.conflict = d.conflict || *to != absent && *to != n
+	if *to == absent {
+		*to = n
 	}
-	*to = n
+}
+
+// least notes the smallest of several times.
+func least(to *int64, n int64) {
+	if *to == absent || n < *to {
+		*to = n
+	}
 }
 
 // seconds reads delta-seconds; what is none is 0.

@@ -55,7 +55,7 @@ func (h *Cache) timesOf(status int, header http.Header, d *directives, targeted 
 	t := times{began: began, noCache: d.noCache && h.on(ruleNoCache), staleRevalidate: absent, staleError: absent}
 	if h.on(ruleDate) {
 		// Of the apparent age, what passed since the request counts from began anyway.
-		t.age = max(wall.Sub(date)-time.Duration(now-began), 0)
+		t.age = min(max(wall.Sub(date)-time.Duration(now-began), 0), secs(mostSeconds))
 	}
 	if h.on(ruleAge) {
 		if age, ok := ageOf(header["Age"]); ok {
@@ -76,25 +76,37 @@ func (h *Cache) timesOf(status int, header http.Header, d *directives, targeted 
 
 func secs(n int64) time.Duration { return time.Duration(n) * time.Second }
 
-// lifetime is for how long a response is fresh (RFC 9111, 4.2.1).
+// lifetime is for how long a response is fresh (RFC 9111, 4.2.1). If it says that
+// more than once, and not the same, it is not believed.
 func (h *Cache) lifetime(status int, header http.Header, d *directives, targeted bool, date time.Time) (lifetime time.Duration, explicit bool) {
-	switch expires, has := header["Expires"]; {
+	switch expires := header["Expires"]; {
+	case d.conflict && h.on(ruleConflicts):
+		return 0, true
 	case d.sMaxage != absent && h.on(ruleSharedMaxAge):
 		return secs(d.sMaxage), true
 	case d.maxAge != absent && h.on(ruleMaxAge):
 		return secs(d.maxAge), true
-	case has && len(expires) > 0 && !targeted && h.on(ruleExpires):
+	case len(expires) > 0 && !targeted && h.on(ruleExpires):
 		t, ok := parseDate(expires[0])
-		if !ok { // "0" is the usual one
+		if !ok || h.on(ruleConflicts) && differ(expires) { // "0" is the usual one
 			return 0, true
 		}
-		return max(t.Sub(date), 0), true
+		return min(max(t.Sub(date), 0), secs(mostSeconds)), true
 	}
 	modified, ok := parseDate(first(header["Last-Modified"]))
 	if h.cfg.Heuristic <= 0 || !h.on(ruleHeuristic) || !ok || !d.public && !heuristicStatus(status) {
 		return 0, false
 	}
 	return min(max(time.Duration(float64(date.Sub(modified))*h.cfg.Heuristic), 0), mostHeuristic), false
+}
+
+func differ(values []string) bool {
+	for _, v := range values {
+		if v != values[0] {
+			return true
+		}
+	}
+	return false
 }
 
 // mostHeuristic bounds a guess.
