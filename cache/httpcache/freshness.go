@@ -14,7 +14,7 @@ type times struct {
 	lifetime time.Duration
 	// What may be done with it when it is stale. Absent (-1) leaves that to Config.
 	staleRevalidate, staleError time.Duration
-	// noCache: not without asking; strict: not stale, whatever happens.
+	// noCache: not without asking; strict: not stale, but for what the two above say.
 	noCache, strict bool
 	explicit        bool // it says itself how long it is good for
 }
@@ -68,8 +68,13 @@ func (h *Cache) timesOf(status int, header http.Header, d *directives, targeted 
 	if d.staleError != absent && h.on(ruleStaleError) {
 		t.staleError = secs(d.staleError)
 	}
-	t.strict = d.mustRevalidate && h.on(ruleMustRevalidate) || d.proxyRevalidate && h.on(ruleProxyRevalidate) ||
-		d.sMaxage != absent && h.on(ruleSharedRevalidate) && d.staleRevalidate == absent && d.staleError == absent
+	never := d.mustRevalidate && h.on(ruleMustRevalidate) || d.proxyRevalidate && h.on(ruleProxyRevalidate)
+	t.strict = never || d.sMaxage != absent && h.on(ruleSharedRevalidate)
+	for _, window := range [...]*time.Duration{&t.staleRevalidate, &t.staleError} {
+		if never || t.strict && *window == absent {
+			*window = 0
+		}
+	}
 	t.lifetime, t.explicit = h.lifetime(status, header, d, targeted, date)
 	return t
 }

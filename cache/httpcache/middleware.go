@@ -144,9 +144,9 @@ func (h *Cache) judge(x *exchange, now int64) verdict {
 	switch {
 	case left > 0 && !again:
 		return hit
-	case again || p.times.noCache || p.times.strict:
+	case again || p.times.noCache:
 		return validate
-	case x.asked != nil && x.asked.maxStale != absent && h.on(ruleRequestMaxStale) && -left <= secs(x.asked.maxStale):
+	case x.asked != nil && !p.times.strict && x.asked.maxStale != absent && h.on(ruleRequestMaxStale) && -left <= secs(x.asked.maxStale):
 		return showOld
 	}
 	if -left < h.window(p.times.staleRevalidate, h.cfg.StaleWhileRevalidate) {
@@ -185,7 +185,7 @@ func (h *Cache) window(says, otherwise time.Duration) time.Duration {
 // standsIn says whether a stale response may be shown in place of a failure
 // (RFC 9111, 4.2.4; RFC 5861, 4).
 func (h *Cache) standsIn(p *Response, now int64) bool {
-	if p == nil || p.kind != whole || p.times.strict || p.times.noCache {
+	if p == nil || p.kind != whole || p.times.noCache {
 		return false
 	}
 	return -p.times.fresh(now) < h.window(p.times.staleError, h.cfg.StaleIfError)

@@ -67,7 +67,7 @@ func understood(status int) bool {
 func (h *Cache) retention(t *times, validators bool, now int64) time.Duration {
 	left := max(t.fresh(now), 0)
 	more := time.Duration(0)
-	if !t.strict && !t.noCache {
+	if !t.noCache {
 		more = max(h.window(t.staleRevalidate, h.cfg.StaleWhileRevalidate), h.window(t.staleError, h.cfg.StaleIfError))
 		if left == 0 { // already stale: for how much longer
 			more += min(t.lifetime-t.current(now), 0)
