@@ -56,3 +56,13 @@ func TestNormalForgets(t *testing.T) {
 		}
 	}
 }
+
+// TestOneMember: a list of one is in its normal form as it is.
+func TestOneMember(t *testing.T) {
+	for _, v := range []string{"", " ", "one", " one", "one\t", `a="b`, `"a\`, `"a, b"`, `a="b,c";d`, "a,b", "a ,b", ",a", "a,", ",", "two words"} {
+		alone, many := normalized("Accept", []string{v}), normalized("Accept", []string{v, ""})
+		if !slices.Equal(alone, many) {
+			t.Errorf("%q: %q alone, %q with an empty line", v, alone, many)
+		}
+	}
+}
