@@ -1,20 +1,22 @@
 package peers
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
 
-// BenchmarkShed, BenchmarkRateLimit and BenchmarkCache are <case>/<library>/<form>. The figures
-// of one run stand beside each other only on a quiet machine; cmd/ratios
-// interleaves.
+// BenchmarkShed, BenchmarkRateLimit, BenchmarkCache and BenchmarkHTTPCache are
+// <case>/<library>/<form>. The figures of one run stand beside each other only on a
+// quiet machine; cmd/ratios interleaves.
 func BenchmarkShed(b *testing.B)      { benchmark(b, Shed()) }
 func BenchmarkRateLimit(b *testing.B) { benchmark(b, RateLimit()) }
+func BenchmarkHTTPCache(b *testing.B) { benchmark(b, HTTPCache()) }
 
 func benchmark(b *testing.B, s Suite) {
 	b.Helper()
 	for _, c := range s.Cases() {
-		b.Run(string(c), func(b *testing.B) {
+		b.Run(strings.TrimPrefix(string(c), "http-"), func(b *testing.B) {
 			for _, l := range s.Libraries {
 				if !l.Has(c) {
 					continue
@@ -27,6 +29,9 @@ func benchmark(b *testing.B, s Suite) {
 						b.Run(string(f), func(b *testing.B) {
 							if err := s.Measure(b, f); err != nil {
 								b.Fatal(err)
+							}
+							if calls, ok := s.Calls(); ok {
+								b.ReportMetric(calls, "calls/crowd")
 							}
 						})
 					}

@@ -66,7 +66,7 @@ type Suite struct {
 }
 
 // Suites lists them all.
-func Suites() []Suite { return []Suite{Shed(), RateLimit(), Cache()} }
+func Suites() []Suite { return []Suite{Shed(), RateLimit(), Cache(), HTTPCache()} }
 
 // Cases are those of all rounds.
 func (s Suite) Cases() []Case { return slices.Concat(s.Rounds...) }
@@ -119,6 +119,10 @@ type Scene struct {
 	// hits is the part of requests that was in the cache, measured anew; nil where
 	// it is always all of them.
 	hits func() float64
+	// pages is what a case of HTTPCache asks.
+	pages http.Handler
+	// coalesced are the crowds of HTTPCoalesce; nil elsewhere.
+	coalesced *crowds
 	// free gives back what fills the house.
 	free func()
 	stop func()

@@ -67,7 +67,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	rounds := f.Int("rounds", 21, "how many turns each contender has")
 	turn := f.Duration("turn", 20*time.Millisecond, "how long a turn is, about")
 	quiet := f.Int("quiet", 2, "bursts a round in the quiet case, 60 ms apart; 0 leaves it out")
-	only := f.String("only", "", "shed, ratelimit or cache; all if empty")
+	only := f.String("only", "", "shed, ratelimit, cache or httpcache; all if empty")
 	cases := f.String("cases", "", "comma-separated cases; all if empty")
 	if err := f.Parse(args); err != nil {
 		return options{}, err

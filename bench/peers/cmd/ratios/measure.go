@@ -26,6 +26,7 @@ type lane struct {
 	turn    func() error
 	ns      []float64 // of one request, by round
 	allocs  int64     // of one request, the most of all rounds
+	calls   string    // of the handler by a crowd, where there are crowds
 }
 
 // quietName is the row of requests that come now and then.
@@ -148,6 +149,7 @@ func (n *lane) calibrate(f peers.Form, turn time.Duration) error {
 		}
 		n.ns = append(n.ns, perRequest(r))
 		n.allocs = max(n.allocs, r.AllocsPerOp())
+		n.called()
 		return nil
 	}
 	return nil
@@ -179,6 +181,13 @@ func (n *lane) calibrateCrowded(f peers.Form, turn time.Duration) error {
 		return err
 	}
 	return nil
+}
+
+// called notes what the handler had to do.
+func (n *lane) called() {
+	if calls, ok := n.scene.Calls(); ok {
+		n.calls = fmt.Sprintf(" (%.0f calls)", calls)
+	}
 }
 
 func (n *lane) benchmark(f peers.Form, benchtime string) (r testing.BenchmarkResult, err error) {

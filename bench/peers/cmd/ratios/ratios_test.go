@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 		"-quiet -1":                   "-quiet must be between",
 		"-cases admit,nil":            `no case "nil" (there are admit, reject,`,
 		"more":                        "no argument is expected",
-		"-only queue":                 `-only must be one of shed, ratelimit, cache (got "queue")`,
+		"-only queue":                 `-only must be one of shed, ratelimit, cache, httpcache (got "queue")`,
 		"-only shed -cases hot-allow": `no case "hot-allow" (there are admit, reject,`,
 		"-unknown":                    "not defined",
 	} {
@@ -193,7 +193,7 @@ func TestRun(t *testing.T) {
 	var out bytes.Buffer
 	args := []string{ // without a million keys, which take half a minute to make; step bench has them
 		"-rounds", "2", "-turn", "50us", "-quiet", "1",
-		"-cases", "admit,reject,reject-full,handler-admit,handler-reject,hot-allow,hot-refuse,handler-headers,hit,hit-string,mix-75-25,two-tier-hit",
+		"-cases", "admit,reject,reject-full,handler-admit,handler-reject,hot-allow,hot-refuse,handler-headers,hit,hit-string,mix-75-25,two-tier-hit,http-hit,http-miss,http-coalesce",
 	}
 	code, err := run(args, &out)
 	if err != nil || code == 2 {
@@ -202,7 +202,7 @@ func TestRun(t *testing.T) {
 	if missed := strings.Contains(out.String(), "\nMISSED "); missed != (code == 1) {
 		t.Errorf("exit code %d for\n%s", code, out.String())
 	}
-	for _, want := range []string{"One reading of the clock", "failsafe-priority", quietName, "reject-full/parallel", "handler-reject/serial", "at most 0.10", "hot-refuse/parallel", "handler-headers/serial", "handler-headers/parallel", "allocations, at most 2", "ns above lru, at most 25.0"} {
+	for _, want := range []string{"One reading of the clock", "failsafe-priority", quietName, "reject-full/parallel", "handler-reject/serial", "at most 0.10", "hot-refuse/parallel", "handler-headers/serial", "handler-headers/parallel", "allocations, at most 2", "ns above lru, at most 25.0", "ns above none, at most 1000.0"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing:\n%s", want, out.String())
 		}
