@@ -109,6 +109,7 @@ func (h *Cache) PurgePrefix(ctx context.Context, prefix string) error {
 func (h *Cache) Clear(ctx context.Context) error {
 	h.stats.purges.Add(1)
 	err := h.store.Clear(ctx)
+	h.voidAll()
 	if err != nil {
 		err = fmt.Errorf("seawall/httpcache: %w", err)
 	}
@@ -130,7 +131,9 @@ func (h *Cache) invalidateTags(ctx context.Context, tags []string) error {
 		return nil
 	}
 	h.stats.purges.Add(uint64(len(tags)))
-	if err := h.store.InvalidateTags(ctx, tags...); err != nil {
+	err := h.store.InvalidateTags(ctx, tags...)
+	h.voidAll()
+	if err != nil {
 		return fmt.Errorf("seawall/httpcache: %w", err)
 	}
 	return nil
@@ -169,6 +172,17 @@ func (h *Cache) voidFlights(k Key) {
 	s.mu.Unlock()
 	if f != nil {
 		h.forget(f)
+	}
+}
+
+// voidAll is for what is known by its answer alone, such as a tag: it may be that of
+// any flight.
+func (h *Cache) voidAll() {
+	for i := range h.flights {
+		s := &h.flights[i]
+		s.mu.Lock()
+		clear(s.byKey)
+		s.mu.Unlock()
 	}
 }
 
