@@ -1,5 +1,7 @@
 package httpcache
 
+//house:sleep the tests that use it are in bubbles
+
 import (
 	"context"
 	"errors"
