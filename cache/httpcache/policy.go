@@ -20,10 +20,11 @@ type Policy struct {
 	// Client is max-age: for clients, and all that have no number of their own.
 	Client time.Duration
 	// Shared is s-maxage: for this cache, and a CDN without CDN. With it, answers may
-	// be kept also where the request was authorized. Default that of Client.
+	// be kept also where the request was authorized, and are shown stale only as far
+	// as StaleWhileRevalidate and StaleIfError say here. Default that of Client.
 	Shared time.Duration
-	// CDN is CDN-Cache-Control (RFC 9213), which this cache goes by, too. Default that
-	// of Shared.
+	// CDN is CDN-Cache-Control (RFC 9213), for a CDN in front that is told of purges.
+	// This cache goes by it, too, unless there is a Shared. Default that of Shared.
 	CDN time.Duration
 	// StaleWhileRevalidate and StaleIfError of RFC 5861. Default none.
 	StaleWhileRevalidate, StaleIfError time.Duration
@@ -70,7 +71,10 @@ func (p Policy) Set(header http.Header) {
 		stale = append(stale, "must-revalidate")
 	}
 	if p.CDN > 0 && !p.Private {
-		header.Set("CDN-Cache-Control", strings.Join(append([]string{age("max-age", p.CDN)}, stale...), ", "))
+		header.Set(cdnTarget, strings.Join(append([]string{age("max-age", p.CDN)}, stale...), ", "))
+		if p.Shared > 0 { // otherwise this cache would go by what is for the CDN
+			header.Set(ownTarget, strings.Join(append([]string{age("s-maxage", p.Shared)}, stale...), ", "))
+		}
 	}
 	if p.Immutable {
 		b = append(b, "immutable")
