@@ -199,3 +199,17 @@ func TestRulesBite(t *testing.T) {
 		})
 	}
 }
+
+// serveTagged is serve for a representation with an entity tag, which conditional
+// requests are about. The fields go with a 304, too.
+func (t *bubbleT) serveTagged(etag string, fields ...string) {
+	t.handle(func(w http.ResponseWriter, r *http.Request) {
+		add(w.Header(), fields)
+		w.Header().Set("Etag", etag)
+		if r.Header.Get("If-None-Match") == etag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprintf(w, "body of %s", etag)
+	})
+}

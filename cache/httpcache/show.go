@@ -30,7 +30,7 @@ func (h *Cache) show(w http.ResponseWriter, r *http.Request, p *Response, now in
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
-		if r.Header["Range"] != nil && r.Method == http.MethodGet && h.on(ruleRange) {
+		if r.Header["Range"] != nil && r.Method == http.MethodGet && h.on(ruleRange) && ofBytes(r.Header["Range"]) {
 			h.part(w, r, p)
 			return
 		}
@@ -142,6 +142,10 @@ func matchesAny(lines []string, etag string) bool {
 	}
 	return false
 }
+
+// ofBytes says whether a range is one of bytes. Others are as if they were not there
+// (RFC 9110, 14.2).
+func ofBytes(lines []string) bool { return len(lines) == 1 && strings.HasPrefix(lines[0], "bytes=") }
 
 // part answers a request for a range out of the whole (RFC 9110, 14.2).
 func (h *Cache) part(w http.ResponseWriter, r *http.Request, p *Response) {
