@@ -134,13 +134,27 @@ func matchesAny(lines []string, etag string) bool {
 	for _, line := range lines {
 		for line != "" {
 			var tag string
-			tag, line = cutList(line)
+			tag, line = cutTag(line)
 			if tag = trimOWS(tag); tag == "*" || tag != "" && etag != "" && strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag, "W/") {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// cutTag takes the first entity tag off a list. Nothing is escaped in one.
+func cutTag(s string) (tag, rest string) {
+	quoted := false
+	for i := range len(s) {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ',' && !quoted:
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
 }
 
 // ofBytes says whether a range is one of bytes. Others are as if they were not there
