@@ -100,7 +100,7 @@ var _ = cases(
 		all.Go(func() { t.want(t.ask("GET", "/a"), 200, "old") })
 		time.Sleep(500 * time.Millisecond)
 		t.ask("PUT", "/a")
-		time.Sleep(time.Millisecond) // what began at the same nanosecond is not kept
+		time.Sleep(time.Millisecond)           // what began at the same nanosecond is not kept
 		t.want(t.ask("GET", "/a"), 200, "new") // does not wait for the first one's
 		all.Wait()
 		t.want(t.hit("GET", "/a"), 200, "new")
