@@ -13,7 +13,7 @@ import (
 //	version, kind, status, lifetime and age in microseconds, when that was (microseconds
 //	since 1970), flags, the two stale times, then counted lists: fields with their
 //	values, names of those that add to what stands there, fields taken away, tags,
-//	fields of Vary; then what tells variants apart, and the body
+//	Seawall-Cache-Control, fields of Vary; then what tells variants apart, and the body
 //
 // Numbers are varints, and each text has its length before it. Ages go by wall
 // clocks between processes, and by clock within one.
@@ -59,6 +59,7 @@ func (c codec) Append(b []byte, p *Response) ([]byte, error) {
 	b = appendTexts(b, adding)
 	b = appendTexts(b, p.gone)
 	b = appendTexts(b, p.tags)
+	b = appendTexts(b, p.own)
 	b = appendTexts(b, p.names)
 	b = appendText(b, p.gen)
 	return append(b, p.body...), nil
@@ -101,7 +102,7 @@ func (c codec) Decode(data []byte) (*Response, error) {
 			p.fields[i].adds = p.fields[i].adds || p.fields[i].name == name
 		}
 	}
-	p.gone, p.tags, p.names, p.gen = d.texts(), d.texts(), d.texts(), d.text()
+	p.gone, p.tags, p.own, p.names, p.gen = d.texts(), d.texts(), d.texts(), d.texts(), d.text()
 	switch {
 	case d.failed, p.kind > wants, p.kind == whole && (p.status < 200 || p.status > 599),
 		p.times.age < 0, max(p.times.age, p.times.lifetime, p.times.staleRevalidate, p.times.staleError) > 100*longest,

@@ -83,6 +83,9 @@ func (h *Cache) isTagField(name string) bool { return slices.Contains(h.cfg.TagF
 
 // cloneAll copies strings that may be parts of something much larger.
 func cloneAll(values []string) []string {
+	if len(values) == 0 {
+		return nil
+	}
 	out := make([]string, len(values))
 	for i, v := range values {
 		out[i] = strings.Clone(v)

@@ -185,8 +185,8 @@ func (h *Cache) window(says, otherwise time.Duration) time.Duration {
 // standsIn says whether a stale response may be shown in place of a failure
 // (RFC 9111, 4.2.4; RFC 5861, 4).
 func (h *Cache) standsIn(p *Response, now int64) bool {
-	if p == nil || p.kind != whole || p.times.noCache {
-		return false
+	if p == nil || p.kind != whole || p.status >= 500 || p.times.noCache {
+		return false // one failure is no better than another
 	}
 	return -p.times.fresh(now) < h.window(p.times.staleError, h.cfg.StaleIfError)
 }

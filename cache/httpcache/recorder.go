@@ -170,7 +170,7 @@ func (rec *recorder) decide(status int, said bool) {
 		rec.pass(nil, said)
 		return
 	}
-	rec.draft = &Response{kind: whole, status: status, times: t, tags: h.tagsOf(header)}
+	rec.draft = &Response{kind: whole, status: status, times: t, tags: h.tagsOf(header), own: cloneAll(header[ownTarget])}
 	rec.draft.fields, rec.draft.gone = h.kept(header, rec.before, &d)
 	rec.names = rec.varyNames(header)
 	rec.keepInside(header)

@@ -21,6 +21,7 @@ type Response struct {
 	date   time.Time
 	etag   string
 	tags   []string
+	own    []string // Seawall-Cache-Control, which does not go out
 	length []string // Content-Length
 
 	// Of a kind that varies: by which fields, canonical and sorted, and what makes
@@ -118,7 +119,7 @@ func sizeOf(key Key, p *Response) int64 {
 			n += 16 + str(v)
 		}
 	}
-	for _, list := range [...][]string{p.gone, p.names, p.tags} {
+	for _, list := range [...][]string{p.gone, p.names, p.tags, p.own} {
 		for _, v := range list {
 			n += 16 + str(v)
 		}

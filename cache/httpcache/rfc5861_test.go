@@ -14,9 +14,9 @@ import (
 // RFC 5861: stale-while-revalidate and stale-if-error; with RFC 9111, 4.2.4 on what
 // forbids stale answers.
 
-// failing is a case for an answer that is stored, after which the origin fails, some
+// standing is a case for an answer that is stored, after which the origin fails, some
 // seconds later: the answer stands in for that, or not.
-func failing(name string, r rule, cfg Config, standsIn bool, control string, later int, status int, fields ...string) rfcCase {
+func standing(name string, r rule, cfg Config, standsIn bool, control string, later int, status int, fields ...string) rfcCase {
 	return rfcCase{name: name, rule: r, cfg: cfg, run: func(t *bubbleT) {
 		t.serve("Cache-Control", control, "Etag", `"a"`)
 		t.miss("GET", "/a")
@@ -116,23 +116,23 @@ var _ = cases(
 		t.want(t.miss("GET", "/b"), 200, "body 4")
 	}},
 
-	failing("5861 4 stale-if-error", ruleStaleError, never, true, "max-age=60, stale-if-error=30", 89, 500, "X-Failure", "a"),
-	failing("5861 4 stale-if-error: 502", ruleStaleError, never, true, "max-age=60, stale-if-error=30", 61, 502, "X-Failure", "a"),
-	failing("5861 4 stale-if-error: 503", ruleStaleError, never, true, "max-age=60, stale-if-error=30", 61, 503, "Retry-After", "9"),
-	failing("5861 4 stale-if-error: 504", ruleStaleError, never, true, "max-age=60, stale-if-error=30", 61, 504),
-	failing("5861 4 after its end", noRule, never, false, "max-age=60, stale-if-error=30", 91, 503),
-	failing("5861 4 stale-if-error=0 goes before StaleIfError", ruleStaleError, Config{}, false, "max-age=60, stale-if-error=0", 61, 503),
-	failing("5861 4 StaleIfError for what does not say", noRule, Config{}, true, "max-age=60", 61, 503),
-	failing("5861 4 StaleIfError: after its end", noRule, Config{StaleIfError: time.Minute}, false, "max-age=60", 121, 503),
-	failing("5861 4 StaleIfError: off", noRule, never, false, "max-age=60", 61, 503),
-	failing("5861 4 what is no failure", noRule, Config{}, false, "max-age=60, stale-if-error=60", 61, 404),
-	failing("5861 4 what is no failure of the origin's", noRule, Config{}, false, "max-age=60, stale-if-error=60", 61, 501),
-	failing("5861 4 what a middleware within refuses", noRule, Config{}, true, "max-age=60", 61, 429, seawall.ReasonHeader, "rate_limited"),
-	failing("9111 4.2.4 must-revalidate forbids", ruleMustRevalidate, Config{}, false, "max-age=60, must-revalidate", 61, 503),
-	failing("9111 4.2.4 must-revalidate goes before stale-if-error", ruleMustRevalidate, Config{}, false, "max-age=60, must-revalidate, stale-if-error=60", 61, 503),
-	failing("9111 4.2.4 proxy-revalidate forbids", ruleProxyRevalidate, Config{}, false, "max-age=60, proxy-revalidate", 61, 503),
-	failing("9111 4.2.4 s-maxage forbids", ruleSharedRevalidate, Config{}, false, "s-maxage=60", 61, 503),
-	failing("9111 4.2.4 no-cache forbids", ruleNoCache, Config{}, false, "max-age=60, no-cache", 1, 503),
+	standing("5861 4 stale-if-error", ruleStaleError, never, true, "max-age=60, stale-if-error=30", 89, 500, "X-Failure", "a"),
+	standing("5861 4 stale-if-error: 502", ruleStaleError, never, true, "max-age=60, stale-if-error=30", 61, 502, "X-Failure", "a"),
+	standing("5861 4 stale-if-error: 503", ruleStaleError, never, true, "max-age=60, stale-if-error=30", 61, 503, "Retry-After", "9"),
+	standing("5861 4 stale-if-error: 504", ruleStaleError, never, true, "max-age=60, stale-if-error=30", 61, 504),
+	standing("5861 4 after its end", noRule, never, false, "max-age=60, stale-if-error=30", 91, 503),
+	standing("5861 4 stale-if-error=0 goes before StaleIfError", ruleStaleError, Config{}, false, "max-age=60, stale-if-error=0", 61, 503),
+	standing("5861 4 StaleIfError for what does not say", noRule, Config{}, true, "max-age=60", 61, 503),
+	standing("5861 4 StaleIfError: after its end", noRule, Config{StaleIfError: time.Minute}, false, "max-age=60", 121, 503),
+	standing("5861 4 StaleIfError: off", noRule, never, false, "max-age=60", 61, 503),
+	standing("5861 4 what is no failure", noRule, Config{}, false, "max-age=60, stale-if-error=60", 61, 404),
+	standing("5861 4 what is no failure of the origin's", noRule, Config{}, false, "max-age=60, stale-if-error=60", 61, 501),
+	standing("5861 4 what a middleware within refuses", noRule, Config{}, true, "max-age=60", 61, 429, seawall.ReasonHeader, "rate_limited"),
+	standing("9111 4.2.4 must-revalidate forbids", ruleMustRevalidate, Config{}, false, "max-age=60, must-revalidate", 61, 503),
+	standing("9111 4.2.4 must-revalidate goes before stale-if-error", ruleMustRevalidate, Config{}, false, "max-age=60, must-revalidate, stale-if-error=60", 61, 503),
+	standing("9111 4.2.4 proxy-revalidate forbids", ruleProxyRevalidate, Config{}, false, "max-age=60, proxy-revalidate", 61, 503),
+	standing("9111 4.2.4 s-maxage forbids", ruleSharedRevalidate, Config{}, false, "s-maxage=60", 61, 503),
+	standing("9111 4.2.4 no-cache forbids", ruleNoCache, Config{}, false, "max-age=60, no-cache", 1, 503),
 	rfcCase{name: "5861 4 a connection that breaks off is a failure for who comes after", rule: noRule, run: func(t *bubbleT) {
 		t.serve("Cache-Control", "max-age=60")
 		t.miss("GET", "/a")

@@ -11,7 +11,7 @@ import (
 // RFC 9110: HEAD (9.3.2) and ranges (14.2, 13.1.5) out of what is stored whole, and
 // what else binds who passes answers on.
 
-const digits = "0123456789"
+const tenDigits = "0123456789"
 
 // part is a case for a request with a range, of ten digits that are stored with some
 // fields.
@@ -19,12 +19,12 @@ func part(name string, r rule, stored, asked []string, status int, text string, 
 	return rfcCase{name: name, rule: r, run: func(t *bubbleT) {
 		t.handle(func(w http.ResponseWriter, _ *http.Request) {
 			add(w.Header(), append(stored, "Cache-Control", "max-age=60", "Content-Type", "text/plain"))
-			w.Write([]byte(digits))
+			w.Write([]byte(tenDigits))
 		})
 		t.miss("GET", "/a")
 		time.Sleep(2 * time.Second)
 		t.want(t.hit("GET", "/a", asked...), status, text, append(want, "Age", "2", "Date", "Sat, 01 Jan 2000 00:00:00 GMT")...)
-		t.want(t.hit("GET", "/a"), 200, digits, "Content-Range", "", "Content-Length", "10")
+		t.want(t.hit("GET", "/a"), 200, tenDigits, "Content-Range", "", "Content-Length", "10")
 		t.want(t.hit("HEAD", "/a", asked...), 200, "", "Content-Range", "", "Content-Length", "10")
 	}}
 }
@@ -36,24 +36,24 @@ var _ = cases(
 	part("9110 14.2 from the first on", ruleRange, nil, ranged("bytes=7-"), 206, "789", "Content-Range", "bytes 7-9/10"),
 	part("9110 14.2 the last", ruleRange, nil, ranged("bytes=-2"), 206, "89", "Content-Range", "bytes 8-9/10"),
 	part("9110 14.2 more than there is", ruleRange, nil, ranged("bytes=8-99"), 206, "89", "Content-Range", "bytes 8-9/10"),
-	part("9110 14.2 the last of more than there is", ruleRange, nil, ranged("bytes=-99"), 206, digits, "Content-Range", "bytes 0-9/10"),
+	part("9110 14.2 the last of more than there is", ruleRange, nil, ranged("bytes=-99"), 206, tenDigits, "Content-Range", "bytes 0-9/10"),
 	part("9110 14.2 beyond its end", ruleRange, nil, ranged("bytes=10-"), 416, "invalid range: failed to overlap\n", "Content-Range", "bytes */10"),
-	part("9110 14.2 another unit is as if it was not there", noRule, nil, ranged("lines=1-2"), 200, digits, "Content-Range", ""),
-	part("9110 14.2 two lines are none", noRule, nil, ranged("bytes=1-2", "Range", "bytes=3-4"), 200, digits, "Content-Range", ""),
-	part("9110 14.2 many that overlap are the whole", noRule, nil, ranged("bytes=0-,0-,0-,0-,0-,0-"), 200, digits, "Content-Range", ""),
+	part("9110 14.2 another unit is as if it was not there", noRule, nil, ranged("lines=1-2"), 200, tenDigits, "Content-Range", ""),
+	part("9110 14.2 two lines are none", noRule, nil, ranged("bytes=1-2", "Range", "bytes=3-4"), 200, tenDigits, "Content-Range", ""),
+	part("9110 14.2 many that overlap are the whole", noRule, nil, ranged("bytes=0-,0-,0-,0-,0-,0-"), 200, tenDigits, "Content-Range", ""),
 	part("9110 15.3.7 fields of a 206", ruleRange, []string{"Etag", `"a"`, "Last-Modified", monday, "Content-Location", "/b", "Vary", "X", "Expires", tuesday, "X", "y"}, ranged("bytes=1-1"), 206, "1",
 		"Etag", `"a"`, "Last-Modified", monday, "Content-Location", "/b", "Vary", "X", "Expires", tuesday, "X", "y", "Cache-Control", "max-age=60"),
 
 	part("9110 13.1.5 If-Range with the entity tag", ruleRange, []string{"Etag", `"a"`}, ranged("bytes=2-4", "If-Range", `"a"`), 206, "234"),
-	part("9110 13.1.5 If-Range with another", ruleIfRange, []string{"Etag", `"a"`}, ranged("bytes=2-4", "If-Range", `"b"`), 200, digits),
-	part("9110 13.1.5 If-Range with a weak one", ruleIfRange, []string{"Etag", `W/"a"`}, ranged("bytes=2-4", "If-Range", `W/"a"`), 200, digits),
+	part("9110 13.1.5 If-Range with another", ruleIfRange, []string{"Etag", `"a"`}, ranged("bytes=2-4", "If-Range", `"b"`), 200, tenDigits),
+	part("9110 13.1.5 If-Range with a weak one", ruleIfRange, []string{"Etag", `W/"a"`}, ranged("bytes=2-4", "If-Range", `W/"a"`), 200, tenDigits),
 	part("9110 13.1.5 If-Range with a date", ruleRange, []string{"Last-Modified", monday}, ranged("bytes=2-4", "If-Range", monday), 206, "234"),
-	part("9110 13.1.5 If-Range with a later date", ruleIfRange, []string{"Last-Modified", monday}, ranged("bytes=2-4", "If-Range", tuesday), 200, digits),
-	part("9110 13.1.5 If-Range with an earlier date", ruleIfRange, []string{"Last-Modified", tuesday}, ranged("bytes=2-4", "If-Range", monday), 200, digits),
+	part("9110 13.1.5 If-Range with a later date", ruleIfRange, []string{"Last-Modified", monday}, ranged("bytes=2-4", "If-Range", tuesday), 200, tenDigits),
+	part("9110 13.1.5 If-Range with an earlier date", ruleIfRange, []string{"Last-Modified", tuesday}, ranged("bytes=2-4", "If-Range", monday), 200, tenDigits),
 	part("9110 13.1.5 If-Range with a date that may be that of two versions", ruleIfRange, []string{"Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT"},
-		ranged("bytes=2-4", "If-Range", "Sat, 01 Jan 2000 00:00:00 GMT"), 200, digits),
-	part("9110 13.1.5 If-Range of what has no validator", ruleIfRange, nil, ranged("bytes=2-4", "If-Range", `"a"`), 200, digits),
-	part("9110 13.1.5 If-Range without a range", noRule, []string{"Etag", `"a"`}, []string{"If-Range", `"b"`}, 200, digits),
+		ranged("bytes=2-4", "If-Range", "Sat, 01 Jan 2000 00:00:00 GMT"), 200, tenDigits),
+	part("9110 13.1.5 If-Range of what has no validator", ruleIfRange, nil, ranged("bytes=2-4", "If-Range", `"a"`), 200, tenDigits),
+	part("9110 13.1.5 If-Range without a range", noRule, []string{"Etag", `"a"`}, []string{"If-Range", `"b"`}, 200, tenDigits),
 	rfcCase{name: "9110 13.2.2 a condition goes before a range", rule: ruleNotModified, run: func(t *bubbleT) {
 		t.serve("Cache-Control", "max-age=60", "Etag", `"a"`)
 		t.miss("GET", "/a")
@@ -85,10 +85,10 @@ var _ = cases(
 	rfcCase{name: "9110 14.2 a range of what is not stored is for the origin", rule: noRule, run: func(t *bubbleT) {
 		t.handle(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
-			http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader(digits))
+			http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader(tenDigits))
 		})
 		t.want(t.miss("GET", "/a", "Range", "bytes=2-4"), 206, "234", "Content-Range", "bytes 2-4/10")
-		t.want(t.miss("GET", "/a"), 200, digits)
+		t.want(t.miss("GET", "/a"), 200, tenDigits)
 		t.want(t.hit("GET", "/a", "Range", "bytes=2-4"), 206, "234")
 	}},
 	rfcCase{name: "9110 14.2 an origin that does not care for ranges", rule: noRule, run: func(t *bubbleT) {

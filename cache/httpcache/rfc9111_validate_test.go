@@ -185,10 +185,3 @@ var _ = cases(
 		t.want(t.miss("GET", "/a"), 200, "body 1")
 	}},
 )
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}

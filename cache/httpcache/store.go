@@ -279,20 +279,18 @@ func isEventStream(header http.Header) bool {
 func (rec *recorder) updated() bool {
 	h, old := rec.h, rec.old
 	header := rec.w.Header()
-	if etag := first(header["Etag"]); h.on(ruleOtherValidator) && etag != "" && old.etag != "" && !strings.HasPrefix(etag, "W/") && etag != old.etag {
+	if h.on(ruleOtherValidator) && !about(old, first(header["Etag"])) {
 		return false
 	}
 	now := h.clock.Exact()
 	news := maps.Clone(header)
-	p, d, targeted := h.freshened(old, header, rec.before)
+	p, d := h.freshened(rec, header, now)
 	rec.restore()
 	for name, values := range news { // what is for this client alone
 		if h.isOwn(name, &d) {
 			header[name] = values
 		}
 	}
-	p.times = h.timesOf(old.status, fieldsHeader(p.fields), &d, targeted, rec.x.began, now)
-	p.derive()
 	rec.draft, rec.names = p, rec.varyNames(fieldsHeader(p.fields))
 	said, _ := h.control(news)
 	kept := false
@@ -300,7 +298,8 @@ func (rec *recorder) updated() bool {
 	case h.forbidden(old.status, &d), h.forbidden(old.status, &said): // said also by who stands in front
 		rec.t.settle(loaded{err: errNotKept})
 		_ = h.delete(context.WithoutCancel(rec.x.r.Context()), rec.x.primary) // closed: then nothing is kept anyway
-	case h.personal(rec.x.r, news, &d), rec.unclear(fieldsHeader(p.fields)):
+	case h.personal(rec.x.r, news, &d), rec.unclear(fieldsHeader(p.fields)), rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
+		h.open(rec.f, false, nil, "")
 		rec.t.settle(loaded{err: errNotKept})
 	default:
 		kept = h.keep(rec, p)
@@ -318,11 +317,25 @@ func (rec *recorder) updated() bool {
 
 // freshened is a stored response with the fields of a newer one about the same,
 // and what these say together. Those that are one client's own are left out.
-func (h *Cache) freshened(old *Response, header, before http.Header) (p *Response, d directives, targeted bool) {
-	p = h.merged(old, header, before)
-	d, targeted = h.control(fieldsHeader(p.fields))
+func (h *Cache) freshened(rec *recorder, header http.Header, now int64) (*Response, directives) {
+	p := h.merged(rec.old, header, rec.before)
+	says := fieldsHeader(p.fields)
+	if says["Age"] = header["Age"]; p.own != nil {
+		says[ownTarget] = p.own
+	}
+	d, targeted := h.control(says)
+	p.times = h.timesOf(p.status, says, &d, targeted, rec.x.began, now)
 	p.fields = slices.DeleteFunc(p.fields, func(f field) bool { return h.isOwn(f.name, &d) })
-	return p, d, targeted
+	p.derive()
+	return p, d
+}
+
+// about says whether a 304 with an entity tag, or none, is about what is stored.
+func about(old *Response, etag string) bool {
+	if weak, ok := strings.CutPrefix(etag, "W/"); ok {
+		return old.etag == "" || strings.TrimPrefix(old.etag, "W/") == weak
+	}
+	return etag == "" || etag == old.etag
 }
 
 // isOwn says whether a field of an answer is for the one who asked.
@@ -332,7 +345,7 @@ func (h *Cache) isOwn(name string, d *directives) bool {
 }
 
 func (h *Cache) merged(old *Response, header, before http.Header) *Response {
-	p := &Response{kind: whole, status: old.status, body: old.body, date: old.date, tags: old.tags, gone: old.gone}
+	p := &Response{kind: whole, status: old.status, body: old.body, date: old.date, tags: old.tags, own: old.own, gone: old.gone}
 	p.fields = slices.Clone(old.fields)
 	if !h.on(ruleUpdate) {
 		return p
@@ -350,6 +363,9 @@ func (h *Cache) merged(old *Response, header, before http.Header) *Response {
 	}
 	if tags := h.tagsOf(header); tags != nil {
 		p.tags = tags
+	}
+	if own := header[ownTarget]; own != nil {
+		p.own = cloneAll(own)
 	}
 	return p
 }
@@ -381,12 +397,10 @@ func (h *Cache) headUpdate(rec *recorder, status int, header http.Header) {
 	if old.etag == "" && get(old.fields, "Last-Modified") == nil {
 		return // nothing says that it is the same
 	}
-	p, d, targeted := h.freshened(old, header, rec.before)
+	p, d := h.freshened(rec, header, h.clock.Exact())
 	if h.forbidden(old.status, &d) || h.personal(rec.x.r, header, &d) || rec.unclear(header) {
 		return
 	}
-	p.times = h.timesOf(old.status, fieldsHeader(p.fields), &d, targeted, rec.x.began, h.clock.Exact())
-	p.derive()
 	meta := cache.Meta{TTL: h.retention(&p.times, true, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&rec.x.primary, p.tags)}
 	if meta.TTL > 0 && !h.deletedSince(&rec.x.primary, rec.x.began) {
 		_ = h.set(ctx, &rec.x.primary, rec.x.key.own(), p, meta)
