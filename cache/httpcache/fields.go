@@ -24,7 +24,7 @@ var hopByHop = map[string]bool{
 // notUpdated are fields that a 304 does not change (RFC 9111, 3.2): they tell of
 // the stored body.
 var notUpdated = map[string]bool{
-	"Content-Length": true, "Content-Encoding": true, "Content-Range": true, "Age": true, cacheStatusField: true,
+	"Content-Length": true, "Content-Encoding": true, "Content-Range": true, "Age": true,
 }
 
 // connectionFields are the names that a Connection field lists.
@@ -53,7 +53,7 @@ func (h *Cache) kept(header, before http.Header, d *directives) (fields []field,
 	}
 	for name, values := range header {
 		switch {
-		case name == "Age" || name == "Content-Length" || name == cacheStatusField:
+		case name == "Age" || name == "Content-Length":
 		case h.on(ruleHopByHop) && hopByHop[name]:
 		case strings.HasPrefix(name, http.TrailerPrefix):
 		case slices.Contains(drop, name):

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -170,32 +169,6 @@ func TestRFC(t *testing.T) {
 			for _, w := range bubble(t, c) {
 				t.Error(w)
 			}
-		})
-	}
-}
-
-// casesOf are the cases that stand for a rule.
-func casesOf(r rule) (of []rfcCase) {
-	for _, c := range rfcCases {
-		if c.rule == r {
-			of = append(of, c)
-		}
-	}
-	return of
-}
-
-// TestRulesBite: without a rule, one of its cases is red.
-func TestRulesBite(t *testing.T) {
-	for r := range rules {
-		t.Run(fmt.Sprint(r), func(t *testing.T) {
-			var names []string
-			for _, c := range casesOf(r) {
-				if len(bubble(t, c, r)) > 0 {
-					return
-				}
-				names = append(names, c.name)
-			}
-			t.Errorf("without rule %d all is as with it: %q", r, strings.Join(names, "; "))
 		})
 	}
 }

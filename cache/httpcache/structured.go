@@ -8,7 +8,8 @@ import (
 
 // parseTargeted reads the lines of a targeted field (RFC 9213): a dictionary of
 // structured fields (RFC 9651). It is not ok if that is none, or empty; then the
-// field counts as absent. What has a value of the wrong type is ignored.
+// field counts as absent. So it does if a directive that this cache goes by has a
+// value of the wrong type: nobody knows what was meant.
 func parseTargeted(lines []string) (d directives, ok bool) {
 	d = noDirectives()
 	p := sfParser{s: strings.Join(lines, ",")}
@@ -42,30 +43,32 @@ func parseTargeted(lines []string) (d directives, ok bool) {
 		}
 	}
 	for key, v := range found {
-		d.takeTargeted(key, v)
+		if !d.takeTargeted(key, v) {
+			return noDirectives(), false
+		}
 	}
 	return d, len(found) > 0
 }
 
-func (d *directives) takeTargeted(key string, v sfValue) {
+// takeTargeted returns false for a value of the wrong type.
+func (d *directives) takeTargeted(key string, v sfValue) bool {
 	switch key {
 	case "max-age", "s-maxage", "stale-while-revalidate", "stale-if-error":
-		if v.kind == sfInteger {
-			d.takeSeconds(key, v.text, true)
-		}
+		d.takeSeconds(key, v.text, true)
+		return v.kind == sfInteger
 	case "no-cache", "private":
-		switch v.kind {
-		case sfTrue:
-			d.take(key, "", false)
-		case sfString:
+		if v.kind == sfString {
 			d.take(key, v.text, true)
-		case sfOther, sfInteger:
+			return true
 		}
+	case "no-store", "public", "must-revalidate", "proxy-revalidate", "must-understand":
 	default:
-		if v.kind == sfTrue {
-			d.take(key, "", false)
-		}
+		return true
 	}
+	if v.kind == sfTrue {
+		d.take(key, "", false)
+	}
+	return v.kind == sfTrue || v.kind == sfFalse
 }
 
 type sfKind uint8
@@ -73,6 +76,7 @@ type sfKind uint8
 const (
 	sfOther sfKind = iota
 	sfTrue
+	sfFalse
 	sfInteger
 	sfString
 )
@@ -180,7 +184,7 @@ func (p *sfParser) bare() (sfValue, bool) {
 		case p.eat('1'):
 			return sfValue{kind: sfTrue}, true
 		case p.eat('0'):
-			return sfValue{}, true
+			return sfValue{kind: sfFalse}, true
 		}
 	case c == ':':
 		if end := strings.IndexByte(p.s[p.i+1:], ':'); end >= 0 {

@@ -1,0 +1,130 @@
+package httpcache
+
+//house:sleep the cases sleep in the bubble that bubble makes
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/seawall-go/seawall"
+)
+
+// RFC 9211: the Cache-Status field.
+
+// told judges the lines of Cache-Status.
+func (t *bubbleT) told(what string, got *http.Response, want ...string) {
+	if lines := got.Header[cacheStatusField]; !slices.Equal(lines, want) {
+		t.Errorf("%s: Cache-Status is %q instead of %q", what, lines, want)
+	}
+}
+
+var _ = cases(
+	rfcCase{name: "9211 2 each way to an answer", rule: ruleCacheStatus, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=60", "Etag", `"a"`)
+		t.told("cold", t.ask("GET", "/a"), "seawall; fwd=uri-miss; fwd-status=200; stored")
+		t.told("fresh", t.ask("GET", "/a"), "seawall; hit; ttl=60")
+		time.Sleep(10 * time.Second)
+		t.told("older", t.ask("GET", "/a"), "seawall; hit; ttl=50")
+		t.told("HEAD", t.ask("HEAD", "/a"), "seawall; hit; ttl=50")
+		t.told("a 304", t.ask("GET", "/a", "If-None-Match", `"a"`), "seawall; hit; ttl=50")
+		t.told("a 206", t.ask("GET", "/a", "Range", "bytes=0-1"), "seawall; hit; ttl=50")
+		t.told("a 416", t.ask("GET", "/a", "Range", "bytes=90-"), "seawall; hit; ttl=50")
+		t.told("a reload", t.ask("GET", "/a", "Cache-Control", "no-cache"), "seawall; fwd=request; fwd-status=200; stored")
+		time.Sleep(61 * time.Second)
+		t.told("stale, allowed", t.ask("GET", "/a", "Cache-Control", "max-stale"), "seawall; hit; ttl=-1")
+		t.serveTagged(`"a"`, "Cache-Control", "max-age=60")
+		t.told("unchanged", t.ask("GET", "/a"), "seawall; fwd=stale; fwd-status=304; stored; ttl=60")
+		time.Sleep(61 * time.Second)
+		t.serve("Cache-Control", "no-store")
+		t.told("changed, not kept", t.ask("GET", "/a"), "seawall; fwd=stale; fwd-status=200")
+		t.serveStatus(404)
+		t.told("not kept", t.ask("GET", "/b"), "seawall; fwd=uri-miss; fwd-status=404")
+		t.told("HEAD of what is not there", t.ask("HEAD", "/b"), "seawall; fwd=method; fwd-status=404")
+	}},
+	rfcCase{name: "9211 2.2 variants", rule: ruleCacheStatus, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=60", "Vary", "Foo")
+		t.told("the URL", t.ask("GET", "/a", "Foo", "1"), "seawall; fwd=uri-miss; fwd-status=200; stored")
+		t.told("the variant", t.ask("GET", "/a", "Foo", "2"), "seawall; fwd=vary-miss; fwd-status=200; stored")
+		t.told("it is there", t.ask("GET", "/a", "Foo", "2"), "seawall; hit; ttl=60")
+	}},
+	rfcCase{name: "9211 2.6 collapsed", rule: ruleCacheStatus, run: func(t *bubbleT) {
+		t.handle(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Write([]byte("body"))
+		})
+		var all sync.WaitGroup
+		all.Go(func() { t.told("first", t.ask("GET", "/a"), "seawall; fwd=uri-miss; fwd-status=200; stored") })
+		synctest.Wait()
+		for range 3 {
+			all.Go(func() {
+				t.told("others", t.ask("GET", "/a"), "seawall; fwd=uri-miss; fwd-status=200; collapsed; ttl=59")
+			})
+		}
+		all.Wait()
+	}},
+	rfcCase{name: "9211 2.5 the rest of a lifetime is below zero when it is over", rule: ruleCacheStatus, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=60, stale-while-revalidate=60")
+		t.ask("GET", "/a")
+		time.Sleep(75 * time.Second)
+		t.told("stale", t.ask("GET", "/a"), "seawall; hit; ttl=-15")
+		synctest.Wait()
+		t.told("renewed", t.ask("GET", "/a"), "seawall; hit; ttl=60")
+	}},
+	rfcCase{name: "9211 2.8 what stands in for a failure", rule: ruleCacheStatus, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=60")
+		t.ask("GET", "/a")
+		time.Sleep(61 * time.Second)
+		t.serveStatus(503)
+		t.told("failed", t.ask("GET", "/a"), "seawall; fwd=stale; fwd-status=503; ttl=-1; detail=stale-if-error")
+	}},
+	rfcCase{name: "9211 2 caches behind this one come first", rule: ruleCacheStatus, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=60", cacheStatusField, "Origin; hit", cacheStatusField, `"x y"; fwd=miss`)
+		t.told("miss", t.ask("GET", "/a"), "Origin; hit", `"x y"; fwd=miss`, "seawall; fwd=uri-miss; fwd-status=200; stored")
+		t.told("hit", t.ask("GET", "/a"), "Origin; hit", `"x y"; fwd=miss`, "seawall; hit; ttl=60")
+		t.told("not modified", t.ask("GET", "/a", "If-None-Match", "*"), "Origin; hit", `"x y"; fwd=miss`, "seawall; hit; ttl=60")
+	}},
+	rfcCase{name: "9211 2 one cache behind another", rule: ruleCacheStatus, run: func(t *bubbleT) {
+		outer := seawall.Must(New(Config{MaxBytes: 2 << 20, CacheStatus: "outer"}))
+		defer outer.Close(context.Background())
+		t.front = outer.Middleware(t.front)
+		t.serve("Cache-Control", "max-age=60")
+		t.told("cold", t.ask("GET", "/a"), "seawall; fwd=uri-miss; fwd-status=200; stored", "outer; fwd=uri-miss; fwd-status=200; stored")
+		t.told("warm", t.ask("GET", "/a"), "seawall; fwd=uri-miss; fwd-status=200; stored", "outer; hit; ttl=60")
+	}},
+	rfcCase{name: "9211 2 not on what a cache has generated by itself", rule: noRule, run: func(t *bubbleT) {
+		t.told("only-if-cached", t.ask("GET", "/a", "Cache-Control", "only-if-cached"))
+	}},
+	rfcCase{name: "9211 2 the name of the cache", rule: ruleCacheStatus, cfg: Config{CacheStatus: "edge-1.example"}, run: func(t *bubbleT) {
+		t.told("name", t.ask("GET", "/a"), "edge-1.example; fwd=uri-miss; fwd-status=200")
+	}},
+	rfcCase{name: "9211 CacheStatus off", rule: noRule, cfg: Config{CacheStatus: "off"}, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=60", cacheStatusField, "Origin; hit")
+		t.told("miss", t.ask("GET", "/a"), "Origin; hit")
+		t.told("hit", t.ask("GET", "/a"), "Origin; hit")
+	}},
+	rfcCase{name: "9211 2.2 no member both hits and forwards", rule: ruleCacheStatus, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=1, stale-while-revalidate=2")
+		for i := range 40 {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest("GET", []string{"/a", "/b", "/c"}[i%3], nil)
+			t.front.ServeHTTP(w, r)
+			time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+			for _, line := range w.Header()[cacheStatusField] {
+				hits, forwards := strings.Contains(line, "; hit"), strings.Contains(line, "; fwd=")
+				if hits == forwards {
+					t.Errorf("%q", line)
+				}
+			}
+			if len(w.Header()[cacheStatusField]) != 1 {
+				t.Errorf("%v", w.Header())
+			}
+		}
+	}},
+)
