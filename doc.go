@@ -13,6 +13,7 @@
 //	ratelimit    gives each client its share, by address, user, key or route; in one process or a fleet
 //	shed         admits what the backend can serve, by priority; finds the capacity itself
 //	cache        keeps hot content near: one load a key, in a process and in a fleet; stale rather than nothing
+//	httpcache    (in cache) keeps whole answers of handlers, by the RFCs; the last good one when they fail
 //	spike        makes such a crowd, on your own machine, and shows what became of it
 //	seawalltest  tests middleware: conformance, leaks, an in-memory network
 //
@@ -61,6 +62,12 @@
 //		Policies: []ratelimit.Policy{ratelimit.PerIP(600, time.Minute)},
 //	}))
 //	http.ListenAndServe(":8080", limits.Middleware(shedder.Middleware(mux)))
+//
+// Between the two goes what answers without asking anybody, for the routes that say
+// that they may be kept:
+//
+//	pages := seawall.Must(httpcache.New(httpcache.Config{}))
+//	http.ListenAndServe(":8080", limits.Middleware(pages.Middleware(shedder.Middleware(mux))))
 //
 // Look at shedder.Stats() and limits.Stats() after a busy day, then take DryRun out. To see what
 // it does before you trust it, run
