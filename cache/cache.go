@@ -211,7 +211,10 @@ func (c *Cache[K, V]) out(v V) V {
 // loads. It counts nowhere.
 func (c *Cache[K, V]) Peek(key K) (V, State, bool) {
 	var zero V
-	e, _ := c.l1.Get(key)
+	e, ok := c.l1.Get(key)
+	if ok && e.plain(c.clock.Now(), c.epoch.Load()) { // as Get does
+		return c.out(e.value), Fresh, true
+	}
 	if e, state := c.peek(key, e); state != Miss {
 		if e == nil {
 			return zero, Negative, true
