@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -32,20 +33,25 @@ func userTag(tag string) string {
 	if len(tag) < 64 {
 		return "t" + tag
 	}
-	return "h" + digest(tag)
+	return digest('h', tag)
 }
 
-func digest(parts ...string) string {
-	sum := sha256.New()
+// digest is short, and says all the same. Each answer that is kept has some.
+func digest(mark byte, parts ...string) string {
+	b := make([]byte, 0, 256)
 	for _, p := range parts {
-		fmt.Fprintf(sum, "%d:%s", len(p), p)
+		b = append(strconv.AppendInt(b, int64(len(p)), 10), ':')
+		b = append(b, p...)
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:16])
+	sum := sha256.Sum256(b)
+	out := [33]byte{mark}
+	hex.Encode(out[1:], sum[:16])
+	return string(out[:])
 }
 
-func urlTag(k *Key) string { return "u" + digest(k.Scheme, k.Host, k.Path, k.Query) }
+func urlTag(k *Key) string { return digest('u', k.Scheme, k.Host, k.Path, k.Query) }
 
-func prefixTag(scheme, host, path string) string { return "p" + digest(scheme, host, path) }
+func prefixTag(scheme, host, path string) string { return digest('p', scheme, host, path) }
 
 // storeTags are all tags of a response in the store: its own, those of the prefixes
 // of its path, and where fields of the request are in its key, that of its URL.
