@@ -86,12 +86,6 @@ const (
 	alone                   // ask without making anybody wait
 )
 
-// notHere is what an only-if-cached is told (RFC 9111, 5.2.1.7).
-var notHere = seawall.Must(seawall.NewProblem(map[string]any{
-	"type": "about:blank", "title": http.StatusText(http.StatusGatewayTimeout), "status": http.StatusGatewayTimeout,
-	"detail": "Nothing that is stored can be the answer, and the request says only-if-cached.",
-}))
-
 // answer serves a GET or HEAD.
 func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	x := exchange{r: r, next: next, primary: h.keyOf(r), asked: asks(r)}
@@ -114,12 +108,7 @@ func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler
 	}
 	if x.asked != nil && x.asked.onlyIfCached && h.on(ruleOnlyIfCached) {
 		h.stats.misses.Add(1)
-		if h.statusOn() {
-			w.Header()[cacheStatusField] = []string{h.cfg.CacheStatus + "; detail=only-if-cached"}
-		}
-		h.cfg.Responder(w, r, &seawall.Rejection{
-			Component: component, Name: h.cfg.Name, Reason: seawall.Overloaded, Status: http.StatusGatewayTimeout, Problem: notHere,
-		})
+		h.cfg.Responder(w, r, &seawall.Rejection{Component: component, Name: h.cfg.Name, Reason: seawall.Overloaded, Status: http.StatusGatewayTimeout})
 		return
 	}
 	far := x // from here on it escapes: a hit should not pay for that
