@@ -77,8 +77,8 @@ type Config struct {
 	// Wait is how long at most one request waits for the answer to another that asks
 	// the same. Then it asks by itself. Default 10 s.
 	Wait time.Duration
-	// LoadTimeout is how long an answer may take to be kept, and how long a request in
-	// the background may take. Default 30 s.
+	// LoadTimeout is how long a request in the background may take, and how long other
+	// processes wait for an answer that one of them asks for. Default 30 s.
 	LoadTimeout time.Duration
 	// MaxRefreshes is how many requests may be under way in the background. Default 32.
 	MaxRefreshes int

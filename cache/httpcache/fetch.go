@@ -127,7 +127,7 @@ var (
 )
 
 // begin asks the store for a key, and says when the handler is to run, or what
-// somebody else has brought.
+// somebody else has brought. When ctx ends nobody waits for the handler any more.
 func (h *Cache) book(ctx context.Context, key Key, anew bool) *ticket {
 	t := &ticket{call: make(chan struct{}), result: make(chan loaded, 1), got: make(chan loaded, 1)}
 	called := false
@@ -145,7 +145,6 @@ func (h *Cache) book(ctx context.Context, key Key, anew bool) *ticket {
 			return nil, ctx.Err()
 		}
 	}
-	ctx = context.WithoutCancel(ctx)
 	go func() {
 		var l loaded
 		defer func() { t.got <- l }()
@@ -175,14 +174,24 @@ type leading struct{}
 func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict) bool {
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(x.r.Context()), leading{}, h))
 	defer cancel(nil)
+	// The store's load does not end with this function: what is handed over last is
+	// still on its way then.
+	wanted, abandon := context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // nothing hangs on it
 	f.mu.Lock()
-	f.cancel = cancel
+	f.cancel = func(cause error) {
+		cancel(cause)
+		abandon()
+	}
 	f.mu.Unlock()
 	defer h.land(f, nil, shown{}) // if nothing has before, also after a panic
-	stop := context.AfterFunc(x.r.Context(), func() { f.leave(context.Cause(x.r.Context())) })
+	stop := context.AfterFunc(x.r.Context(), func() { f.quit(context.Cause(x.r.Context())) })
 	defer stop()
 
-	t := h.book(ctx, f.key, x.p != nil)
+	if x.p != nil && h.peek(x.key) != x.p {
+		h.open(f, true, nil, "")
+		return false // somebody has just renewed it, or it was purged
+	}
+	t := h.book(wanted, f.key, x.p != nil)
 	select {
 	case <-t.call:
 	case l := <-t.got:

@@ -1,7 +1,6 @@
 package httpcache
 
 import (
-	"context"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -15,10 +14,11 @@ type flight struct {
 	done   chan struct{} // closed at its end
 
 	mu      sync.Mutex
-	waiters int // the first one, too, until it leaves
+	waiters int  // the first one, too, until it leaves
+	left    bool // the first one has
 	opened  bool
 	over    bool
-	cancel  context.CancelCauseFunc
+	cancel  func(cause error)
 
 	// Before header is closed:
 	shared bool
@@ -97,11 +97,19 @@ func (f *flight) leave(cause error) {
 	}
 }
 
+// quit is leave for the first one.
+func (f *flight) quit(cause error) {
+	f.mu.Lock()
+	f.left = true
+	f.mu.Unlock()
+	f.leave(cause)
+}
+
 // others says whether anybody waits but the first.
 func (f *flight) others() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.waiters > 1
+	return f.waiters > 1 || f.left && f.waiters > 0
 }
 
 // open says whether others may have the answer. The first call counts.
@@ -151,6 +159,7 @@ func (h *Cache) follow(x *exchange, f *flight) (*Response, shown, outcome) {
 	late := time.NewTimer(h.cfg.Wait)
 	defer late.Stop()
 	defer f.leave(nil)
+	mine := true
 	for _, moment := range [...]chan struct{}{f.header, f.done} {
 		select {
 		case <-moment:
@@ -163,11 +172,11 @@ func (h *Cache) follow(x *exchange, f *flight) (*Response, shown, outcome) {
 		if !f.shared {
 			return nil, shown{}, by
 		}
-		if len(f.names) > 0 && varyPart(f.names, x.r.Header) != f.vary {
-			return nil, shown{}, again
-		}
+		// Who needs another variant waits until it is noted that there are some: then
+		// all who need that one wait for each other.
+		mine = len(f.names) == 0 || varyPart(f.names, x.r.Header) == f.vary
 	}
-	if f.p == nil {
+	if f.p == nil || !mine {
 		return nil, shown{}, again
 	}
 	how := f.how

@@ -177,9 +177,12 @@ func (rec *recorder) decide(status int, said bool) {
 	rec.mode = holding
 	if t.fresh(now) > 0 {
 		h.open(rec.f, true, rec.names, varyPart(rec.names, rec.x.r.Header))
-	} else {
-		h.open(rec.f, false, nil, "")
+		return
 	}
+	// Nobody is to wait for it: neither here nor in the store.
+	h.open(rec.f, false, nil, "")
+	rec.t.settle(loaded{err: errNotKept})
+	rec.t = nil
 }
 
 // keepInside takes out of an answer what the handler says to this cache alone.
@@ -199,12 +202,18 @@ func (rec *recorder) keepInside(header http.Header) {
 func (rec *recorder) pass(err error, said bool) {
 	h := rec.h
 	rec.mode = passing
-	h.open(rec.f, false, nil, "")
+	note := loaded{err: err}
 	if err == nil {
-		rec.t.settle(h.marker(rec, rec.status))
-	} else {
-		rec.t.settle(loaded{err: err})
+		note = h.marker(rec, rec.status)
 	}
+	rec.t.settle(note)
+	if note.p != nil && note.p.kind == wants && rec.t != nil {
+		// The others look again, and one of them asks for the whole.
+		<-rec.t.got
+		h.open(rec.f, true, nil, "")
+		h.land(rec.f, nil, shown{})
+	}
+	h.open(rec.f, false, nil, "")
 	rec.send(shown{fwd: rec.fwd, status: rec.status}, said)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"maps"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -130,7 +131,9 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 			break
 		}
 		rec.t.settle(loaded{p: p, meta: meta})
-		err = (<-rec.t.got).err
+		if err = (<-rec.t.got).err; errors.Is(err, context.DeadlineExceeded) {
+			err = h.set(ctx, &x.primary, x.key.own(), p, meta) // it took longer than LoadTimeout
+		}
 	case len(rec.names) == 0:
 		rec.t.settle(loaded{err: errNotKept})
 		err = h.set(ctx, &x.primary, x.primary.own(), p, meta)
