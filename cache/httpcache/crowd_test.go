@@ -29,16 +29,16 @@ func many() int {
 	return 10_000
 }
 
-// answered is what a client got, and after how long.
-type answered struct {
+// arrival is what a client got, and after how long.
+type arrival struct {
 	*http.Response
 
 	took time.Duration
 }
 
 // rush lets n clients ask at once. Edit may change the request of each.
-func rush(front http.Handler, n int, url string, edit func(i int, r *http.Request)) []answered {
-	out := make([]answered, n)
+func rush(front http.Handler, n int, url string, edit func(i int, r *http.Request)) []arrival {
+	out := make([]arrival, n)
 	start := time.Now()
 	var all sync.WaitGroup
 	for i := range n {
@@ -49,7 +49,7 @@ func rush(front http.Handler, n int, url string, edit func(i int, r *http.Reques
 			}
 			w := httptest.NewRecorder()
 			front.ServeHTTP(w, r)
-			out[i] = answered{w.Result(), time.Since(start)}
+			out[i] = arrival{w.Result(), time.Since(start)}
 		})
 	}
 	all.Wait()
@@ -280,8 +280,8 @@ func TestCrowdVaries(t *testing.T) {
 	})
 }
 
-// client is a request that can be ended.
-func client(ctx context.Context, front http.Handler, url string) (got chan *http.Response) {
+// comes makes a request that can be ended.
+func comes(ctx context.Context, front http.Handler, url string) (got chan *http.Response) {
 	got = make(chan *http.Response, 1)
 	go func() {
 		w := httptest.NewRecorder()
@@ -313,13 +313,13 @@ func TestLeaves(t *testing.T) {
 			first, end1 := context.WithCancelCause(t.Context())
 			second, end2 := context.WithCancelCause(t.Context())
 			defer end2(nil)
-			leader := client(first, front, "/a")
+			leader := comes(first, front, "/a")
 			synctest.Wait()
-			follower := client(second, front, "/a")
+			follower := comes(second, front, "/a")
 			third, end3 := context.WithTimeout(t.Context(), 5*time.Second)
 			defer end3()
 			start := time.Now()
-			late := client(third, front, "/a")
+			late := comes(third, front, "/a")
 			if got := <-late; got.StatusCode != http.StatusGatewayTimeout || time.Since(start) != 5*time.Second {
 				t.Errorf("%d after %v", got.StatusCode, time.Since(start))
 			}
@@ -362,7 +362,7 @@ func TestAbandoned(t *testing.T) {
 		}}
 		front := h.Middleware(o)
 		ctx, end := context.WithCancel(t.Context())
-		gone := client(ctx, front, "/a")
+		gone := comes(ctx, front, "/a")
 		synctest.Wait()
 		end()
 		synctest.Wait()
@@ -420,7 +420,7 @@ func TestUnshared(t *testing.T) {
 			io.WriteString(w, "hello")
 		}}
 		front := h.Middleware(o)
-		first := client(t.Context(), front, "/a")
+		first := comes(t.Context(), front, "/a")
 		synctest.Wait()
 		for i, got := range rush(front, 5, "/a", nil) {
 			if got.took != 0 || body(got.Response) != "hello" {

@@ -30,6 +30,7 @@ type Cache struct {
 	flights   [flightShards]flightShard
 	refreshes chan struct{}
 	deleted   [deletedSlots]atomic.Int64
+	writes    [writeLocks]sync.Mutex
 	normals   [normalPlaces]atomic.Pointer[preference]
 	hashes    [normalPlaces]atomic.Pointer[hash]
 	keyed     atomic.Bool // something is kept under request fields of KeyHeaders
@@ -127,9 +128,19 @@ func (h *Cache) begin() bool {
 // fall on the same one are not kept once, for nothing.
 const deletedSlots = 4096
 
-func (h *Cache) slot(primary *Key) *atomic.Int64 {
-	return &h.deleted[(maphash.String(h.seed, primary.Path)^maphash.String(h.seed, primary.Query))%deletedSlots]
+func (h *Cache) slot(primary *Key) *atomic.Int64 { return &h.deleted[h.slotOf(primary)] }
+
+func (h *Cache) slotOf(primary *Key) uint64 {
+	return (maphash.String(h.seed, primary.Path) ^ maphash.String(h.seed, primary.Query)) % deletedSlots
 }
+
+// writeLocks is how many URLs can be written at once outside loads of the store.
+const writeLocks = 64
+
+// writing returns the lock of a URL under which it is noted that it is deleted, and
+// under which what is kept outside a load is kept if it was not: so neither can come
+// between the two steps of the other.
+func (h *Cache) writing(primary *Key) *sync.Mutex { return &h.writes[h.slotOf(primary)%writeLocks] }
 
 // deletedSince says whether a URL may have been purged since.
 func (h *Cache) deletedSince(primary *Key, began int64) bool { return h.slot(primary).Load() >= began }

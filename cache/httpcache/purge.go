@@ -151,7 +151,10 @@ func (h *Cache) delete(ctx context.Context, primaries ...Key) error {
 	var tags []string
 	for i := range primaries {
 		primaries[i].Vary = ""
+		mu := h.writing(&primaries[i])
+		mu.Lock()
 		h.slot(&primaries[i]).Store(h.clock.Exact())
+		mu.Unlock()
 		if h.keyed.Load() {
 			tags = append(tags, urlTag(&primaries[i]))
 		}

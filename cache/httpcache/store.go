@@ -110,6 +110,9 @@ func (h *Cache) marker(rec *recorder, status int) loaded {
 // keep stores a response, and says whether it did.
 func (h *Cache) keep(rec *recorder, p *Response) bool {
 	x := rec.x
+	if x.primary.Vary != "" {
+		h.keyed.Store(true) // before the look at what is deleted: who deletes looks the other way round
+	}
 	validators := p.validators()
 	meta := cache.Meta{TTL: h.retention(&p.times, validators, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&x.primary, p.tags)}
 	if meta.TTL <= 0 || len(meta.Tags) > mostTags || h.deletedSince(&x.primary, x.began) {
@@ -119,24 +122,21 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 	if cap(p.body) > len(p.body)+len(p.body)/8 {
 		p.body = slices.Clip(append(make([]byte, 0, len(p.body)), p.body...))
 	}
-	if x.primary.Vary != "" {
-		h.keyed.Store(true)
-	}
 	ctx := context.WithoutCancel(x.r.Context())
 	var err error
 	switch {
 	case len(rec.names) == 0 && x.marker == nil, x.marker != nil && subset(rec.names, x.marker.names):
 		if rec.t == nil {
-			err = h.set(ctx, &x.primary, x.key.own(), p, meta)
+			err = h.set(ctx, x, x.key.own(), p, meta)
 			break
 		}
 		rec.t.settle(loaded{p: p, meta: meta})
 		if err = (<-rec.t.got).err; errors.Is(err, context.DeadlineExceeded) {
-			err = h.set(ctx, &x.primary, x.key.own(), p, meta) // it took longer than LoadTimeout
+			err = h.set(ctx, x, x.key.own(), p, meta) // it took longer than LoadTimeout
 		}
 	case len(rec.names) == 0:
 		rec.t.settle(loaded{err: errNotKept})
-		err = h.set(ctx, &x.primary, x.primary.own(), p, meta)
+		err = h.set(ctx, x, x.primary.own(), p, meta)
 	default:
 		err = h.keepVariant(ctx, rec, p, meta)
 	}
@@ -152,11 +152,18 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 
 // set keeps what was not loaded by the store's leave. What another process has purged
 // meanwhile is found out by a tag then.
-func (h *Cache) set(ctx context.Context, primary *Key, key Key, p *Response, meta cache.Meta) error {
+func (h *Cache) set(ctx context.Context, x *exchange, key Key, p *Response, meta cache.Meta) error {
 	if h.cfg.Shared.L2 != nil {
-		if tag := urlTag(primary); !slices.Contains(meta.Tags, tag) {
+		if tag := urlTag(&x.primary); !slices.Contains(meta.Tags, tag) {
 			meta.Tags = append(slices.Clip(meta.Tags), tag)
 		}
+		return h.store.SetWith(ctx, key, p, meta)
+	}
+	mu := h.writing(&x.primary)
+	mu.Lock()
+	defer mu.Unlock() // nothing waits in there without an L2
+	if h.deletedSince(&x.primary, x.began) {
+		return errNotKept
 	}
 	return h.store.SetWith(ctx, key, p, meta)
 }
@@ -170,7 +177,7 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 		note.names = union(rec.names, x.marker.names)
 	}
 	key := h.variant(x.primary.own(), note, x.r.Header)
-	if err := h.set(ctx, &x.primary, key, p, meta); err != nil {
+	if err := h.set(ctx, x, key, p, meta); err != nil {
 		rec.t.settle(loaded{err: errNotKept})
 		return err
 	}
@@ -181,7 +188,7 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 		return (<-rec.t.got).err
 	}
 	rec.t.settle(loaded{err: errNotKept})
-	return h.set(ctx, &x.primary, x.primary.own(), note, noted)
+	return h.set(ctx, x, x.primary.own(), note, noted)
 }
 
 const day = 24 * time.Hour
@@ -406,7 +413,7 @@ func (h *Cache) headUpdate(rec *recorder, status int, header http.Header) {
 	}
 	meta := cache.Meta{TTL: h.retention(&p.times, true, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&rec.x.primary, p.tags)}
 	if meta.TTL > 0 && !h.deletedSince(&rec.x.primary, rec.x.began) {
-		_ = h.set(ctx, &rec.x.primary, rec.x.key.own(), p, meta)
+		_ = h.set(ctx, rec.x, rec.x.key.own(), p, meta)
 	}
 }
 
