@@ -1,7 +1,6 @@
 package httpcache
 
 import (
-	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -38,9 +37,8 @@ type flightShard struct {
 	_     [48]byte // one cache line each
 }
 
-func (h *Cache) shard(key *Key) *flightShard {
-	return &h.flights[maphash.Comparable(h.seed, *key)%flightShards]
-}
+// shard is the same for all that is asked about one URL.
+func (h *Cache) shard(key *Key) *flightShard { return &h.flights[h.slotOf(key)%flightShards] }
 
 // join returns the flight for a key. First says that the caller is to make it.
 func (h *Cache) join(key Key) (f *flight, first bool) {

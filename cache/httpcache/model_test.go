@@ -23,7 +23,6 @@ import (
 
 //house:sleep everything here runs in bubbles
 
-
 // truth is a site whose pages have versions. What the handler reads it reads some
 // time after it was asked, and writes some time later.
 type truth struct {

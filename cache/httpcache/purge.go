@@ -161,11 +161,11 @@ func (h *Cache) delete(ctx context.Context, primaries ...Key) error {
 	}
 	h.stats.purges.Add(uint64(len(primaries)))
 	err := h.store.Delete(ctx, primaries...)
-	for _, k := range primaries {
-		h.voidFlights(k)
-	}
 	if len(tags) > 0 {
 		err = errors.Join(err, h.store.InvalidateTags(ctx, tags...))
+	}
+	for i := range primaries {
+		h.voidFlights(&primaries[i])
 	}
 	if err != nil {
 		return fmt.Errorf("seawall/httpcache: %w", err)
@@ -174,13 +174,14 @@ func (h *Cache) delete(ctx context.Context, primaries ...Key) error {
 }
 
 // voidFlights: who comes from now on does not wait for what was asked before.
-func (h *Cache) voidFlights(k Key) {
-	s := h.shard(&k)
+func (h *Cache) voidFlights(url *Key) {
+	s := h.shard(url)
 	s.mu.Lock()
-	f := s.byKey[k]
-	s.mu.Unlock()
-	if f != nil {
-		h.forget(f)
+	defer s.mu.Unlock()
+	for k := range s.byKey {
+		if k.Path == url.Path && k.Query == url.Query && k.Host == url.Host && k.Scheme == url.Scheme {
+			delete(s.byKey, k)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -85,13 +86,16 @@ var _ = cases(
 		}
 	}},
 	rfcCase{name: "4.4 a change while somebody asks", rule: ruleInvalidate, run: func(t *bubbleT) {
-		value := "old"
+		var changed atomic.Bool
 		t.handle(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut {
-				value = "new"
+				changed.Store(true)
 				return
 			}
-			was := value
+			was := "old"
+			if changed.Load() {
+				was = "new"
+			}
 			time.Sleep(time.Second)
 			w.Header().Set("Cache-Control", "max-age=600")
 			w.Write([]byte(was))
