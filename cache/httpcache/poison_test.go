@@ -204,6 +204,10 @@ func TestPoisonByUpdate(t *testing.T) {
 		"qualified 2": {"Cache-Control", `max-age=60, no-cache="X-User"`, "X-User", "a"},
 		"private":     {"Cache-Control", "private, max-age=60", "X-User", "a"},
 		"no-store":    {"Cache-Control", "no-store", "X-User", "a"},
+		"this cache":  {ownTarget, "no-store", "X-User", "a"},
+		"a CDN":       {"CDN-Cache-Control", "private", "X-User", "a"},
+		"vary":        {"Vary", "Cookie", "X-User", "a"},
+		"nothing":     {"Etag", "", "X-User", "a"}, // which a HEAD could be about
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			all = append(all, poison{name: name + " " + method, f: func(t *bubbleT) {
@@ -214,12 +218,13 @@ func TestPoisonByUpdate(t *testing.T) {
 						for i := 0; i < len(more); i += 2 {
 							w.Header().Set(more[i], more[i+1])
 						}
-						if method == "GET" && r.Header["If-None-Match"] != nil {
+						if method == "GET" && r.Header["If-None-Match"] != nil && name != "nothing" {
 							w.WriteHeader(http.StatusNotModified)
 							return
 						}
 					}
 					if r.Method != "HEAD" {
+						w.Header().Del("X-User")
 						io.WriteString(w, "hello")
 					}
 				})

@@ -165,6 +165,7 @@ func TestPoisonByStatus(t *testing.T) {
 			t.want(t.miss("GET", "/a"), 200, "0123456789")
 			t.want(t.hit("GET", "/a", "Range", "bytes=2-3"), 206, "23")
 			t.want(t.hit("GET", "/a", "Range", "bytes=20-30"), 416, "invalid range: failed to overlap\n")
+			t.want(t.hit("GET", "/a", "Range", "lines=2-3"), 200, "0123456789") // RFC 9110, 14.2
 			time.Sleep(61 * time.Second)
 			t.want(t.miss("GET", "/a", "Range", "bytes=4-5"), 206, "45")
 			t.want(t.ask("GET", "/a"), 200, "0123456789")

@@ -404,11 +404,15 @@ func (h *Cache) headUpdate(rec *recorder, status int, header http.Header) {
 		_ = h.store.Delete(ctx, rec.x.key) // closed: then nothing is kept anyway
 		return
 	}
-	if old.etag == "" && get(old.fields, "Last-Modified") == nil {
+	if first(header["Etag"]) == "" && first(header["Last-Modified"]) == "" {
 		return // nothing says that it is the same
 	}
+	var known []string
+	if rec.x.marker != nil {
+		known = rec.x.marker.names
+	}
 	p, d := h.freshened(rec, header, h.clock.Exact())
-	if h.forbidden(old.status, &d) || h.personal(rec.x.r, header, &d) || rec.unclear(header) {
+	if h.forbidden(old.status, &d) || h.personal(rec.x.r, header, &d) || rec.unclear(header) || !subset(rec.varyNames(header), known) {
 		return
 	}
 	meta := cache.Meta{TTL: h.retention(&p.times, true, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&rec.x.primary, p.tags)}
