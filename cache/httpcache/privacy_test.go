@@ -303,7 +303,7 @@ func privateRequest(rng *rand.Rand, user int) *http.Request {
 func exchangeOf(front http.Handler, r *http.Request) (answer *http.Response, seen string) {
 	w := httptest.NewRecorder()
 	defer func() {
-		if v := recover(); v != nil && v != http.ErrAbortHandler { //nolint:errorlint // the very one
+		if v := recover(); v != nil && v != http.ErrAbortHandler {
 			panic(v)
 		}
 		answer = w.Result()
