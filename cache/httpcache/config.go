@@ -67,8 +67,8 @@ type Config struct {
 	// ErrorPause is how long after a failure a response that may be shown stale is
 	// not tried again, within a quarter at random. Default 1 s.
 	ErrorPause time.Duration
-	// MinReload is the age from which on a client's "no-cache" or "max-age" has a
-	// response renewed: a crowd that reloads asks the handler that often and no more.
+	// MinReload is the age from which on a client's "no-cache", "max-age" or "min-fresh"
+	// has a response renewed: a crowd that reloads asks the handler that often and no more.
 	// Default 1 s; seawall.Off obeys each.
 	MinReload time.Duration
 	// HitForMiss is for how long after an answer that could not be kept nobody waits

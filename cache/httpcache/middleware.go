@@ -165,13 +165,10 @@ func (h *Cache) judge(x *exchange, now int64) verdict {
 // is given what is younger than MinReload all the same: these directives are advice
 // (RFC 9111, 5.2.1).
 func (h *Cache) wantsAnew(d *directives, p *Response, left time.Duration, now int64) bool {
-	if d.minFresh != absent && h.on(ruleRequestMinFresh) && left < secs(d.minFresh) {
-		return true
-	}
 	if time.Duration(max(now-p.times.began, 0)) < h.cfg.MinReload || h.calm.Load() { // now may be a little old
 		return false
 	}
-	return d.noCache && h.on(ruleRequestNoCache) ||
+	return d.noCache && h.on(ruleRequestNoCache) || d.minFresh != absent && h.on(ruleRequestMinFresh) && left < secs(d.minFresh) ||
 		d.maxAge != absent && h.on(ruleRequestMaxAge) && p.times.current(now) > secs(d.maxAge)
 }
 

@@ -182,7 +182,7 @@ func TestBodiesAreNotKeyed(t *testing.T) {
 // A crowd that reloads, or asks for what can never be fresh enough, reaches the
 // handler once in MinReload.
 func TestReloads(t *testing.T) {
-	for _, directive := range []string{"no-cache", "max-age=0", "no-cache, max-age=0"} {
+	for _, directive := range []string{"no-cache", "max-age=0", "no-cache, max-age=0", "min-fresh=9999"} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newCache(t, Config{})
 			o := &origin{f: sends(200, "Cache-Control", "max-age=3600")}

@@ -118,8 +118,10 @@ var _ = cases(
 	rfcCase{name: "5.2.1.3 min-fresh and an Age it came with", rule: ruleRequestMinFresh, run: func(t *bubbleT) {
 		t.serve("Cache-Control", hour, "Age", "2600")
 		t.miss("GET", "/a")
-		t.hit("GET", "/a", "Cache-Control", "min-fresh=1000")
-		t.miss("GET", "/a", "Cache-Control", "min-fresh=1001")
+		t.hit("GET", "/a", "Cache-Control", "min-fresh=1001") // younger than MinReload
+		time.Sleep(time.Second)
+		t.hit("GET", "/a", "Cache-Control", "min-fresh=999")
+		t.miss("GET", "/a", "Cache-Control", "min-fresh=1000")
 	}},
 	requested("5.2.1.4 no-cache", ruleRequestNoCache, true, "Cache-Control", "no-cache"),
 	requested("5.2.1.4 No-Cache, among others", ruleRequestNoCache, true, "Cache-Control", "x=1, No-Cache"),
