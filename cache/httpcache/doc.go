@@ -20,5 +20,13 @@
 //
 // Nothing personal is kept: no answer that is private or sets a cookie, none to an
 // authorized request without leave (RFC 9111, 3.5), and of a header only what the
-// handler has written.
+// handler has written. A hit asks nobody: what checks who may see a page stands in
+// front of this cache, or the page is private.
+//
+// A page that is no longer true is purged by its URL, by a tag that its handler has
+// given it ([Tag]), or with all below a path; a POST or the like that succeeds does
+// so to its own URL. With Config.Shared processes have one cache together.
+//
+// docs/httpcache.md tells what is kept and what is not, what to say on which route,
+// and what each Cache-Status means.
 package httpcache
