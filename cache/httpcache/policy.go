@@ -71,7 +71,7 @@ func (p Policy) Set(header http.Header) {
 		stale = append(stale, "must-revalidate")
 	}
 	if p.CDN > 0 && !p.Private {
-		header.Set(cdnTarget, strings.Join(append([]string{age("max-age", p.CDN)}, stale...), ", "))
+		header.Set("CDN-Cache-Control", strings.Join(append([]string{age("max-age", p.CDN)}, stale...), ", "))
 		if p.Shared > 0 { // otherwise this cache would go by what is for the CDN
 			header.Set(ownTarget, strings.Join(append([]string{age("s-maxage", p.Shared)}, stale...), ", "))
 		}
