@@ -96,7 +96,7 @@ func TestReadyWhenWarm(t *testing.T) {
 	if reads := held.reads.Load(); reads != 4 {
 		t.Errorf("%d queries for 200 posts, want one for 50", reads)
 	}
-	if _, how, _ := call(t, app+"/posts/1000", "", ""); !strings.HasPrefix(how, "posts; hit, ") {
+	if _, how, _ := call(t, app+"/posts/1000", "", ""); !strings.HasPrefix(how, "posts; hit, seawall; fwd=uri-miss") {
 		t.Errorf("a hot post: %s", how)
 	}
 	if _, _, body := call(t, admin+"/stats", "", ""); !strings.Contains(body, `"ready": true`) || !strings.Contains(body, `"entries": 200`) {
@@ -134,19 +134,19 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("%s %q with %q: %d %s", c.path, c.form, c.bearer, status, body)
 		}
 	}
-	if _, how, _ := call(t, app+"/posts/7", "", ""); !strings.HasPrefix(how, "seawall; hit") {
+	if _, how, _ := call(t, app+"/posts/7", "", ""); !strings.Contains(how, "seawall; hit") {
 		t.Errorf("another author's purge: %s", how)
 	}
 	call(t, admin+"/purge", "night-shift", "tag=author:author-7")
-	if _, how, _ := call(t, app+"/posts/7", "", ""); !strings.HasPrefix(how, "posts; fwd=miss, ") {
+	if _, how, _ := call(t, app+"/posts/7", "", ""); !strings.HasPrefix(how, "posts; fwd=miss, seawall; fwd=uri-miss") {
 		t.Errorf("after a purge: %s", how)
 	}
 	call(t, admin+"/purge", "night-shift", "url="+app+"/posts/7")
-	if _, how, _ := call(t, app+"/posts/7", "", ""); !strings.HasPrefix(how, "posts; hit, ") {
+	if _, how, _ := call(t, app+"/posts/7", "", ""); !strings.HasPrefix(how, "posts; hit, seawall; fwd=uri-miss") {
 		t.Errorf("after a purge of the page alone: %s", how)
 	}
 	call(t, admin+"/store", "night-shift", "broken=true")
-	if status, how, _ := call(t, app+"/posts/7", "", ""); status != 200 || !strings.HasPrefix(how, "seawall; hit") {
+	if status, how, _ := call(t, app+"/posts/7", "", ""); status != 200 || !strings.Contains(how, "seawall; hit") {
 		t.Errorf("while the database is away: %d %s", status, how)
 	}
 	if status, _, _ := call(t, app+"/posts/8", "", ""); status != 503 {

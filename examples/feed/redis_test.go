@@ -90,7 +90,7 @@ func TestWithoutItsRedis(t *testing.T) {
 	defer f.client.Close()
 	database := newStore(1000, time.Millisecond, 20)
 	app, admin, stop := start(t, config{fleet: f, store: database})
-	for _, want := range []string{"posts; fwd=miss, ", "seawall; hit"} {
+	for _, want := range []string{"posts; fwd=miss, seawall; fwd=uri-miss", "posts; fwd=miss, seawall; hit"} {
 		if status, how, _ := call(t, app+"/posts/7", "", ""); status != 200 || !strings.HasPrefix(how, want) {
 			t.Errorf("%d %s, want %s", status, how, want)
 		}
