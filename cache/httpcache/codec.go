@@ -1,8 +1,10 @@
 package httpcache
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/seawall-go/seawall/internal/coarse"
@@ -85,8 +87,7 @@ func (c codec) Decode(data []byte) (*Response, error) {
 		return nil, errForm
 	}
 	p := &Response{kind: kind(d.byte()), status: int(d.number(999))}
-	p.times.lifetime = time.Duration(d.signed()) * time.Microsecond
-	p.times.age = time.Duration(d.signed()) * time.Microsecond
+	p.times.lifetime, p.times.age = d.micros(), d.micros()
 	written := d.signed()
 	flags := d.byte()
 	p.times.noCache, p.times.strict, p.times.explicit = flags&flagNoCache != 0, flags&flagStrict != 0, flags&flagExplicit != 0
@@ -105,16 +106,26 @@ func (c codec) Decode(data []byte) (*Response, error) {
 	p.gone, p.tags, p.own, p.names, p.gen = d.texts(), d.texts(), d.texts(), d.texts(), d.text()
 	switch {
 	case d.failed, p.kind > wants, p.kind == whole && (p.status < 200 || p.status > 599),
-		p.times.age < 0, max(p.times.age, p.times.lifetime, p.times.staleRevalidate, p.times.staleError) > 100*longest,
-		p.times.staleRevalidate < absent, p.times.staleError < absent:
+		max(p.times.staleRevalidate, p.times.staleError) > mostTime, min(p.times.staleRevalidate, p.times.staleError) < absent:
 		return nil, errForm
 	}
 	p.body = d.data
-	p.times.age += max(time.Since(time.UnixMicro(written)), 0)
+	if len(p.body) < ownBelow {
+		p.body = slices.Clip(bytes.Clone(p.body))
+	}
+	p.times.age += min(max(time.Since(time.UnixMicro(written)), 0), mostTime)
 	p.times.began = c.clock.Exact()
 	p.derive()
 	return p, nil
 }
+
+const (
+	// mostTime is far from where times overflow that are added to it.
+	mostTime = 100 * longest
+	// ownBelow is below what size a body is copied: it would keep what stood before it,
+	// fields and tags, which is nothing beside a longer one.
+	ownBelow = 256 << 10
+)
 
 // decoder reads, and notes if there is not enough.
 type decoder struct {
@@ -150,6 +161,16 @@ func (d *decoder) signed() int64 {
 	}
 	d.data = d.data[size:]
 	return n
+}
+
+// micros is a time that is not negative, in microseconds.
+func (d *decoder) micros() time.Duration {
+	n := d.signed()
+	if n < 0 || n > mostTime.Microseconds() {
+		d.failed, d.data = true, nil
+		return 0
+	}
+	return time.Duration(n) * time.Microsecond
 }
 
 // count is that of a list, each of whose members has a byte at least.
