@@ -166,11 +166,20 @@ func (c Config) resolve() (Config, error) {
 	if c.CacheStatus == "" {
 		c.CacheStatus = "seawall"
 	}
-	if !isToken(c.CacheStatus) || isDigit(c.CacheStatus[0]) {
+	if first := c.CacheStatus[0] | 0x20; !isToken(c.CacheStatus) || !isLower(first) {
 		return c, fmt.Errorf("seawall/httpcache: CacheStatus must be a token that begins with a letter (got %.40q)", c.CacheStatus)
 	}
 	if !(c.Heuristic >= 0 && c.Heuristic <= 1) || math.IsNaN(c.Heuristic) {
 		return c, fmt.Errorf("seawall/httpcache: Heuristic must be from 0 to 1 (got %v)", c.Heuristic)
+	}
+	c.IgnoreQuery = slices.Clone(c.IgnoreQuery)
+	for _, name := range c.IgnoreQuery {
+		if name == "" || strings.ContainsAny(name, "=&") {
+			return c, fmt.Errorf("seawall/httpcache: IgnoreQuery must be names of parameters (got %.40q)", name)
+		}
+	}
+	if codec := c.Shared.Codec; codec != nil {
+		return c, fmt.Errorf("seawall/httpcache: Shared.Codec must not be set (got %.40q): nobody else can write a Response", codec.Name())
 	}
 	for _, status := range c.Statuses {
 		if status < 200 || status > 599 || status == http.StatusPartialContent || status == http.StatusNotModified {

@@ -55,9 +55,6 @@ func New(cfg Config) (*Cache, error) {
 	}
 	shared, clock := cfg.Shared, coarse.New()
 	if shared.L2 != nil {
-		if shared.Codec != nil {
-			return nil, errors.New("seawall/httpcache: Shared.Codec must not be set: nobody else can write a Response")
-		}
 		shared.Codec = codec{clock}
 		if shared.LocalTTL == 0 && shared.Bus == nil {
 			shared.LocalTTL = 10 * time.Second
