@@ -208,7 +208,8 @@ func (c *Cache[K, V]) out(v V) V {
 }
 
 // Peek returns what is in L1, if it may still be shown, and neither asks L2 nor
-// loads. It counts nowhere.
+// loads. What would be fresh if LocalTTL had not ended is Stale, too. It counts
+// nowhere.
 func (c *Cache[K, V]) Peek(key K) (V, State, bool) {
 	var zero V
 	e, ok := c.l1.Get(key)

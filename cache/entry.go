@@ -179,7 +179,7 @@ func (c *Cache[K, V]) peek(key K, e *Entry[V]) (*Entry[V], State) {
 	switch now := c.clock.Exact(); {
 	case now < e.fresh.Load():
 		return e, Fresh
-	case now < e.end():
+	case now < e.end(), c.remote != nil && now < e.created+int64(e.ttl)*ms: // LocalTTL is over, not its own
 		return e, Stale
 	}
 	return nil, Miss

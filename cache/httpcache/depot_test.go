@@ -173,11 +173,32 @@ func (d *depot) Listen(ctx context.Context, heard func([]byte), lost func()) {
 	for {
 		select {
 		case m := <-ear:
-			heard(m)
+			if m == nil {
+				lost()
+			} else {
+				heard(m)
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// hangUp lets all who listen know that they may have missed something.
+func (d *depot) hangUp() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, ear := range d.ears {
+		ear <- nil
+	}
+}
+
+// flush loses all that lies there.
+func (d *depot) flush() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.values)
+	clear(d.leases)
 }
 
 // each calls f with all that lies there, and puts back what it returns.

@@ -206,10 +206,39 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 		return true
 	}
 	defer t.settle(loaded{err: errNotKept})
+	if x.p == nil {
+		x.p = h.spare(x)
+	}
+	if p, now := x.p, h.clock.Exact(); what == miss && p != nil && now < p.pause.Load() && h.standsIn(p, now) {
+		h.land(f, p, shown{})
+		h.show(w, x.r, p, now, shown{})
+		return true
+	}
 	rec := h.record(w, x, what)
 	rec.f, rec.t = f, t
 	rec.run(ctx)
 	return true
+}
+
+// spare is what there is here and was to be looked up in the tier that processes
+// share, which has not brought it: the handler can be asked about it, and it is
+// better than a failure. Nobody tells processes without a Bus what is no longer
+// true; they believe it only if that tier does not answer.
+func (h *Cache) spare(x *exchange) *Response {
+	switch s := &h.cfg.Shared; {
+	case s.L2 == nil:
+		return nil
+	case s.Bus == nil && h.store.Stats().L2.Up:
+		return nil
+	}
+	p, _, ok := h.store.Peek(x.key)
+	if ok && p.kind == varies {
+		p, _, ok = h.store.Peek(h.variant(x.primary, p, x.r.Header))
+	}
+	if !ok || p.kind != whole {
+		return nil
+	}
+	return p
 }
 
 // solo asks the handler for one request alone.
