@@ -113,8 +113,7 @@ func (c codec) Decode(data []byte) (*Response, error) {
 	if len(p.body) < ownBelow {
 		p.body = slices.Clip(bytes.Clone(p.body))
 	}
-	p.times.age += min(max(time.Since(time.UnixMicro(written)), 0), mostTime)
-	p.times.began = c.clock.Exact()
+	p.times.began = c.clock.Exact() - int64(min(max(time.Since(time.UnixMicro(written)), 0), mostTime))
 	p.derive()
 	return p, nil
 }

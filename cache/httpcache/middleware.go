@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -65,6 +66,27 @@ func (h *Cache) find(x *exchange) {
 	}
 }
 
+// onlyLooks says whether a request is one whose answer would not be kept: a fetch
+// would not ask the tier that processes share.
+func (h *Cache) onlyLooks(x *exchange) bool {
+	return (x.r.Method == http.MethodHead || x.r.Header["Range"] != nil || x.asked != nil && (x.asked.onlyIfCached || x.asked.noStore)) &&
+		!h.underWay(x.key)
+}
+
+// look fetches what that tier has: under a URL, and if its answers vary, the variant.
+func (h *Cache) look(x *exchange) {
+	ctx, stop := context.WithTimeout(x.r.Context(), h.cfg.Wait)
+	defer stop()
+	for range 2 {
+		if _, err := h.store.Get(ctx, x.key.own()); err != nil {
+			return
+		}
+		if h.find(x); x.p != nil {
+			return
+		}
+	}
+}
+
 func (h *Cache) peek(key Key) *Response {
 	// What is stale there is to be looked up in the tier that processes share.
 	p, state, ok := h.store.Peek(key)
@@ -92,6 +114,11 @@ func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler
 	h.find(&x)
 	now := h.clock.Now()
 	what := h.judge(&x, now)
+	if what == miss && h.cfg.Shared.L2 != nil && h.onlyLooks(&x) {
+		h.look(&x)
+		now = h.clock.Exact()
+		what = h.judge(&x, now)
+	}
 	switch what {
 	case hit:
 		h.stats.hits.Add()

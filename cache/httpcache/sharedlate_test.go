@@ -117,6 +117,69 @@ func TestSharedLateFails(t *testing.T) {
 	}
 }
 
+// TestSharedLooks: what lies there answers those, too, whose answers from the
+// handler would not be kept.
+func TestSharedLooks(t *testing.T) {
+	for form, fields := range map[string][]string{"plain": {}, "variant": {"Vary", german}} {
+		for name, c := range map[string]struct {
+			method string
+			fields []string
+			status int
+			body   string
+		}{
+			"HEAD":                    {method: "HEAD", status: http.StatusOK},
+			"Range":                   {fields: []string{"Range", "bytes=0-1"}, status: http.StatusPartialContent, body: "/a"},
+			"only-if-cached":          {fields: []string{"Cache-Control", "only-if-cached"}, status: http.StatusOK, body: "/ade of 1"},
+			"only-if-cached, max-age": {fields: []string{"Cache-Control", "only-if-cached, max-age=5"}, status: http.StatusGatewayTimeout, body: "-"},
+			"no-store":                {fields: []string{"Cache-Control", "no-store"}, status: http.StatusOK, body: "/ade of 1"},
+		} {
+			t.Run(form+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d, s := newDepot(), newEdition(append([]string{"Cache-Control", "max-age=600", "Etag", "yes"}, fields...)...)
+					cfg := Config{Shared: shared{Bus: d}}
+					nodes(t, 1, d, &s.site, cfg)[0].get(t, "/a", "/ade of 1", german, "de")
+					time.Sleep(10 * time.Second)
+					s.calls.Store(0)
+					late := nodes(t, 1, d, &s.site, cfg)[0]
+					got := ask(late.front, c.method, "http://site.example/a", append(c.fields, german, "de")...)
+					if b := body(got); got.StatusCode != c.status || b != c.body && c.body != "-" {
+						t.Errorf("%s %q %v", got.Status, b, got.Header)
+					}
+					s.asked(t, 0)
+					// Nothing is there, or nobody knows: they go on as ever.
+					for i, fault := range []int32{sound, dead, frozen} {
+						d.fault.Store(fault)
+						began := time.Now()
+						got = ask(late.front, c.method, "http://site.example/b", append(c.fields, german, "de")...)
+						if i == 0 && strings.HasPrefix(name, "only") != (got.StatusCode == http.StatusGatewayTimeout) || time.Since(began) > 2*budget {
+							t.Errorf("%s after %v", got.Status, time.Since(began))
+						}
+					}
+					d.fault.Store(sound)
+					time.Sleep(settled)
+				})
+			})
+		}
+	}
+}
+
+// TestSharedLooksAside: who only looks does not wait for somebody else's answer.
+func TestSharedLooksAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s := newDepot(), newEdition("Cache-Control", "max-age=600")
+		a := nodes(t, 1, d, &s.site, Config{Shared: shared{Bus: d}})[0]
+		s.takes.Store(int64(5 * time.Second))
+		go a.get(t, "/a", "/a of 1")
+		time.Sleep(time.Second)
+		s.takes.Store(0)
+		began := time.Now()
+		if got := ask(a.front, "HEAD", "http://site.example/a"); got.StatusCode != http.StatusOK || time.Since(began) > budget {
+			t.Errorf("%s after %v", got.Status, time.Since(began))
+		}
+		time.Sleep(5 * time.Second)
+	})
+}
+
 // TestSharedRenewal: what is shown stale by all is renewed by one.
 func TestSharedRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
