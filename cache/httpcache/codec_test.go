@@ -19,8 +19,9 @@ func examples() map[string]*Response {
 	full := &Response{
 		kind: whole, status: 200, body: []byte("hello"), tags: []string{"a", "b"}, gone: []string{"X-Outer"},
 		fields: []field{
-			{"Cache-Control", []string{"max-age=60", "public"}}, {"Content-Type", nil}, {"Date", []string{"Sat, 01 Jan 2000 00:00:00 GMT"}},
-			{"Etag", []string{`"x"`}}, {"X-Empty", []string{""}}, {"X-Long", []string{strings.Repeat("é", 3000)}},
+			{"Cache-Control", []string{"max-age=60", "public"}, false}, {"Content-Type", nil, false},
+			{"Date", []string{"Sat, 01 Jan 2000 00:00:00 GMT"}, false}, {"Etag", []string{`"x"`}, false},
+			{"Vary", []string{"Accept"}, true}, {"X-Empty", []string{""}, false}, {"X-Long", []string{strings.Repeat("é", 3000)}, false},
 		},
 		times: times{lifetime: time.Minute, age: 7 * time.Second, staleRevalidate: 3 * time.Second, staleError: absent, explicit: true},
 	}
@@ -104,11 +105,12 @@ func TestCodec(t *testing.T) {
 func TestCodecForm(t *testing.T) {
 	inCodec(t, func(t *testing.T, c codec) {
 		p := examples()["whole"]
-		p.fields = p.fields[2:4]
+		p.fields = p.fields[2:5]
 		p.times.began = c.clock.Exact()
 		// Bubbles begin at the turn of a millennium.
 		const form = "\x01\x00\xc8\x01\x80\x9c\x9c9\x80\xbf\xd6\x06" + "\x80\x80\xbf\xb3\xa7\xc0\xae\x03" + "\x04\x80\xf8\x82\xad\x16\x01" +
-			"\x02\x04Date\x01\x1dSat, 01 Jan 2000 00:00:00 GMT\x04Etag\x01\x03\"x\"" + "\x01\x07X-Outer" + "\x02\x01a\x01b" + "\x00\x00hello"
+			"\x03\x04Date\x01\x1dSat, 01 Jan 2000 00:00:00 GMT\x04Etag\x01\x03\"x\"\x04Vary\x01\x06Accept" + "\x01\x04Vary" +
+			"\x01\x07X-Outer" + "\x02\x01a\x01b" + "\x00\x00hello"
 		if data := written(t, c, p); string(data) != form || c.Name() != "seawall-http" {
 			t.Errorf("got  %q\nwant %q", data, form)
 		}
@@ -127,9 +129,9 @@ func TestCodecForeign(t *testing.T) {
 			}
 			return append(b, rest...)
 		}
-		none := []byte{0, 1, 1, 0, 0, 0, 0, 0} // flags, stale times, lists
+		none := []byte{0, 1, 1, 0, 0, 0, 0, 0, 0} // flags, stale times, lists
 		stale := func(revalidate, onError int64) []byte {
-			return append(binary.AppendVarint(binary.AppendVarint([]byte{0}, revalidate), onError), 0, 0, 0, 0, 0)
+			return append(binary.AppendVarint(binary.AppendVarint([]byte{0}, revalidate), onError), 0, 0, 0, 0, 0, 0)
 		}
 		if _, err := c.Decode(head(0, 200, 0, 0, 0, none...)); err != nil {
 			t.Fatal("not even what is right:", err)
@@ -150,8 +152,8 @@ func TestCodecForeign(t *testing.T) {
 			"a lifetime without end":   head(0, 200, math.MaxInt64, 0, 0, none...),
 			"stale for centuries":      head(0, 200, 0, 0, 0, stale(int64(101*longest), -1)...),
 			"stale before it was so":   head(0, 200, 0, 0, 0, stale(-1, -2)...),
-			"more fields than there":   head(0, 200, 0, 0, 0, 0, 1, 1, 9, 0, 0, 0, 0),
-			"more tags than there":     head(0, 200, 0, 0, 0, 0, 1, 1, 0, 0, 9, 0, 0),
+			"more fields than there":   head(0, 200, 0, 0, 0, 0, 1, 1, 9, 0, 0, 0, 0, 0),
+			"more tags than there":     head(0, 200, 0, 0, 0, 0, 1, 1, 0, 0, 0, 9, 0, 0),
 			"a longer text than there": head(0, 200, 0, 0, 0, 0, 1, 1, 1, 200, 1, 'a'),
 			"a number without an end":  {codecVersion, 0, 200, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 1},
 			"a negative lifetime":      head(0, 200, -1, 0, 0, none...),
@@ -214,8 +216,8 @@ func TestCodecClocks(t *testing.T) {
 			for _, n := range []int64{60e6, 5e6, at} {
 				data = binary.AppendVarint(data, n)
 			}
-			got, err := c.Decode(append(data, 0, 1, 1, 0, 0, 0, 0, 0))
-			if err == nil && (got.times.current(c.clock.Exact()) < 5*time.Second || got.times.current(math.MaxInt64/2) < 0) {
+			got, err := c.Decode(append(data, 0, 1, 1, 0, 0, 0, 0, 0, 0))
+			if err != nil || (got.times.current(c.clock.Exact()) < 5*time.Second || got.times.current(math.MaxInt64/2) < 0) {
 				t.Errorf("written at %d: it is %v old", at, got.times.age)
 			}
 		}
