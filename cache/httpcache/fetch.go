@@ -55,8 +55,10 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 			break
 		}
 		f, first := h.join(x.key)
+		var brought *Response
 		if first {
-			if h.lead(w, x, f, what) {
+			var done bool
+			if brought, done = h.lead(w, x, f, what); done {
 				return
 			}
 		} else {
@@ -73,9 +75,14 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 				h.solo(w, x, what)
 				return
 			case again:
+				brought = p
 			}
 		}
-		h.find(x)
+		if brought != nil {
+			h.take(x, brought)
+		} else {
+			h.find(x)
+		}
 		now := h.clock.Exact()
 		switch what = h.judge(x, now); what {
 		case hit, showOld, renew:
@@ -169,9 +176,9 @@ func (t *ticket) settle(l loaded) {
 // leading marks the context of a request that others wait for.
 type leading struct{}
 
-// lead makes a flight. It returns false if there is now something to be found that
-// was not there before.
-func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict) bool {
+// lead makes a flight. It is not done if there is now something that was not there
+// before.
+func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict) (brought *Response, done bool) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(x.r.Context()), leading{}, h))
 	defer cancel(nil)
 	// The store's load does not end with this function: what is handed over last is
@@ -196,14 +203,19 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	case <-t.call:
 	case l := <-t.got:
 		if l.err == nil {
+			// Landed meanwhile, or brought by another process. Here it may be gone
+			// again, if there is no room for it, or the Bus has missed something.
+			if l.p.kind == varies || l.p.kind == whole && l.p.times.fresh(h.clock.Exact()) > 0 {
+				h.land(f, l.p, shown{})
+			}
 			h.open(f, true, nil, "") // who waits is to look, too
-			return false             // landed meanwhile, or brought by another process
+			return l.p, false
 		}
 		t = nil // the store is closed, or so: without it
 	case <-ctx.Done():
 		t.settle(loaded{err: errNotKept})
 		h.gone(w, x.r)
-		return true
+		return nil, true
 	}
 	defer t.settle(loaded{err: errNotKept})
 	if x.p == nil {
@@ -212,12 +224,12 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	if p, now := x.p, h.clock.Exact(); what == miss && p != nil && now < p.pause.Load() && h.standsIn(p, now) {
 		h.land(f, p, shown{})
 		h.show(w, x.r, p, now, shown{})
-		return true
+		return nil, true
 	}
 	rec := h.record(w, x, what)
 	rec.f, rec.t = f, t
 	rec.run(ctx)
-	return true
+	return nil, true
 }
 
 // spare is what there is here and was to be looked up in the tier that processes

@@ -25,7 +25,7 @@ type flight struct {
 	vary   string   // what they were
 
 	// Before done is closed:
-	p   *Response // nil if there is nothing for others
+	p   *Response // nil if there is nothing for others; or by what it varies
 	how shown
 }
 
@@ -174,7 +174,10 @@ func (h *Cache) follow(x *exchange, f *flight) (*Response, shown, outcome) {
 		// all who need that one wait for each other.
 		mine = len(f.names) == 0 || varyPart(f.names, x.r.Header) == f.vary
 	}
-	if f.p == nil || !mine {
+	switch {
+	case f.p != nil && f.p.kind == varies:
+		return f.p, shown{}, again
+	case f.p == nil || !mine || f.how == (shown{}) && x.asked != nil: // what lay there may not be what this one wants
 		return nil, shown{}, again
 	}
 	how := f.how

@@ -66,6 +66,16 @@ func (h *Cache) find(x *exchange) {
 	}
 }
 
+// take is find with what was brought for x.key.
+func (h *Cache) take(x *exchange, p *Response) {
+	x.p = p
+	if p.kind == varies {
+		x.marker = p
+		x.key = h.variant(x.primary, p, x.r.Header)
+		x.p = h.peek(x.key)
+	}
+}
+
 // onlyLooks says whether a request is one whose answer would not be kept: a fetch
 // would not ask the tier that processes share.
 func (h *Cache) onlyLooks(x *exchange) bool {

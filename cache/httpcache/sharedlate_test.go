@@ -2,10 +2,13 @@ package httpcache
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +181,51 @@ func TestSharedLooksAside(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 	})
+}
+
+// TestSharedNoRoom: what lies in the tier that processes share answers also where
+// there is no room for it, and where nobody knows for long what is still true.
+func TestSharedNoRoom(t *testing.T) {
+	long := strings.Repeat("all work and no play ", 10_000)
+	for form, vary := range map[string]string{"plain": "", "variant": german} {
+		for _, hangs := range []bool{false, true} {
+			t.Run(form, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var s site
+					s.f = func(w http.ResponseWriter, _ *http.Request) {
+						w.Header().Set("Cache-Control", "max-age=600")
+						w.Header().Set("Vary", vary)
+						io.WriteString(w, long)
+					}
+					d, cfg := newDepot(), Config{Shared: shared{Bus: nil}}
+					cfg.Shared.Bus = d
+					nodes(t, 1, d, &s, cfg)[0].get(t, "/a", long)
+					time.Sleep(time.Second)
+					s.asked(t, 1)
+					if !hangs {
+						cfg.MaxBytes = 2 << 20 // a sixteenth is less
+					}
+					late := nodes(t, 1, d, &s, cfg)
+					ctx, stop := context.WithCancel(context.Background())
+					var loses sync.WaitGroup
+					loses.Go(func() {
+						for hangs && ctx.Err() == nil {
+							d.hangUp()
+							time.Sleep(300 * time.Microsecond)
+						}
+					})
+					for range 5 {
+						if took := crowd(t, late, 100, "/a", long); took > 30*time.Millisecond {
+							t.Errorf("somebody waited for %v", took)
+						}
+					}
+					stop()
+					loses.Wait()
+					s.asked(t, 0)
+				})
+			})
+		}
+	}
 }
 
 // TestSharedRenewal: what is shown stale by all is renewed by one.
