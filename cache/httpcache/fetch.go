@@ -196,7 +196,7 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 
 	if x.p != nil && h.peek(x.key) != x.p {
 		h.open(f, true, nil, "")
-		return false // somebody has just renewed it, or it was purged
+		return nil, false // somebody has just renewed it, or it was purged
 	}
 	t := h.book(wanted, f.key, x.p != nil)
 	select {
@@ -220,6 +220,7 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	defer t.settle(loaded{err: errNotKept})
 	if x.p == nil {
 		x.p = h.spare(x)
+		x.isSpare = x.p != nil
 	}
 	if p, now := x.p, h.clock.Exact(); what == miss && p != nil && now < p.pause.Load() && h.standsIn(p, now) {
 		h.land(f, p, shown{})

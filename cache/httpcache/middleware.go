@@ -52,6 +52,7 @@ type exchange struct {
 	key     Key // of the variant
 	marker  *Response
 	p       *Response // what is there; nil if nothing
+	isSpare bool      // p is what spare has found
 	asked   *directives
 	began   int64
 }

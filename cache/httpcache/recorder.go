@@ -65,7 +65,7 @@ const holdMost = 64 << 10
 // record makes a recorder for one request.
 func (h *Cache) record(w http.ResponseWriter, x *exchange, what verdict) *recorder {
 	rec := &recorder{h: h, w: w, x: x, fwd: x.why(what, x.began), before: maps.Clone(w.Header()), since: h.store.Stamp(), declared: -1}
-	if x.p != nil && x.p.kind == whole && h.peek(x.key) == x.p { // not purged since it was found
+	if x.p != nil && x.p.kind == whole && (x.isSpare || h.peek(x.key) == x.p) { // not purged since it was found
 		rec.old = x.p
 		rec.validating = x.p.validators() && x.r.Method == http.MethodGet && h.on(ruleValidate)
 	}
