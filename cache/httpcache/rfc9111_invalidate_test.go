@@ -65,6 +65,20 @@ var _ = cases(
 			t.miss("GET", "/"+method)
 		}
 	}},
+	rfcCase{name: "4.4 a handler that writes nothing has succeeded", rule: ruleInvalidate, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=600")
+		t.miss("GET", "/a")
+		t.handle(func(http.ResponseWriter, *http.Request) {})
+		t.want(t.miss("PUT", "/a"), 200, "")
+		t.miss("GET", "/a")
+	}},
+	rfcCase{name: "4.4 a request that changes something goes through, whatever is stored", rule: noRule, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=600")
+		t.miss("GET", "/a")
+		for _, method := range []string{"POST", "PUT", "DELETE"} {
+			t.want(t.miss(method, "/a", "Cache-Control", "only-if-cached", "If-None-Match", "*"), 200, "body "+strconv.Itoa(t.count()))
+		}
+	}},
 	rfcCase{name: "4.4 methods that are safe take nothing away", rule: noRule, run: func(t *bubbleT) {
 		t.serve("Cache-Control", "max-age=600")
 		t.miss("GET", "/a")
