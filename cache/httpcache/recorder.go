@@ -418,7 +418,7 @@ func (rec *recorder) finish(r *http.Request) (askAgain bool) {
 		if _, nobody := rec.w.(*sink); !nobody {
 			h.degraded(rec.x, seawall.CircuitOpen)
 		}
-		how := shown{fwd: fwdStale, status: rec.status, detail: "stale-if-error"}
+		how := shown{fwd: rec.fwd, status: rec.status, detail: "stale-if-error"}
 		h.land(rec.f, rec.old, how)
 		h.show(rec.w, rec.x.r, rec.old, h.clock.Exact(), how)
 	case undecided, passing:

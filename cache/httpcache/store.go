@@ -330,7 +330,8 @@ func (rec *recorder) updated() bool {
 func (h *Cache) freshened(rec *recorder, header http.Header, now int64) (*Response, directives) {
 	p := h.merged(rec.old, header, rec.before)
 	says := fieldsHeader(p.fields)
-	if says["Age"] = header["Age"]; p.own != nil {
+	says["Age"], says["Date"] = header["Age"], header["Date"]
+	if p.own != nil {
 		says[ownTarget] = p.own
 	}
 	d, targeted := h.control(says)
