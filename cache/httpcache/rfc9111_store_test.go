@@ -95,6 +95,12 @@ var _ = cases(
 			t.want(t.miss("GET", "/"+strconv.Itoa(status)), 200, "body "+strconv.Itoa(t.count()))
 		}
 	}},
+	rfcCase{name: "3 a part that says 200 is no answer to a GET of the whole", rule: noRule, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=60", "Content-Range", "bytes 0-5/90")
+		t.miss("GET", "/a", "Range", "bytes=0-5")
+		t.serve()
+		t.want(t.miss("GET", "/a"), 200, "body 2")
+	}},
 	rfcCase{name: "3 what is not kept does not take away what is fresh", rule: noRule, run: func(t *bubbleT) {
 		for _, now := range []string{"no-store", "private", "max-age=0, no-store"} {
 			t.serve("Cache-Control", "max-age=600")

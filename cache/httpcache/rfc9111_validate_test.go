@@ -70,6 +70,7 @@ func answered(name string, status int, stored []string, condition ...string) rfc
 
 var _ = cases(
 	sent("4.3.1 the entity tag", []string{"Etag", `"a"`}, `"a"`, ""),
+	sent("4.3.1 an entity tag without quotes", []string{"Etag", `a`}, `a`, ""),
 	sent("4.3.1 a weak entity tag", []string{"Etag", `W/"a"`}, `W/"a"`, ""),
 	sent("4.3.1 Last-Modified", []string{"Last-Modified", monday}, "", monday),
 	sent("4.3.1 both, instead of the client's", []string{"Etag", `"a"`, "Last-Modified", monday}, `"a"`, monday, "If-None-Match", `"b"`, "If-Modified-Since", tuesday),
@@ -146,9 +147,9 @@ var _ = cases(
 		t.want(t.hit("GET", "/a", "If-None-Match", `"b"`), 304, "")
 	}},
 	rfcCase{name: "4.3.2 a condition that the origin does not care for", rule: ruleNotModified, run: func(t *bubbleT) {
-		t.serve("Cache-Control", "max-age=60", "Etag", `"a"`)
-		t.want(t.miss("GET", "/a", "If-None-Match", `"a"`), 304, "")
-		t.want(t.hit("GET", "/a"), 200, "body 1")
+		t.serve("Cache-Control", "max-age=60", "Etag", `"a"`, "Content-Length", "6")
+		t.want(t.miss("GET", "/a", "If-None-Match", `"a"`), 304, "", "Content-Length", "", "Content-Type", "")
+		t.want(t.hit("GET", "/a"), 200, "body 1", "Content-Length", "6")
 	}},
 	rfcCase{name: "4.3.2 a 304 where nothing is stored is for who asked", rule: noRule, run: func(t *bubbleT) {
 		t.serveTagged(`"a"`, "Cache-Control", "max-age=60")
