@@ -134,6 +134,9 @@ var _ = cases(
 			})
 		}
 		all.Wait()
+		if n := t.count(); n != 3 {
+			t.Errorf("the origin was asked %d times for 3 variants", n)
+		}
 	}},
 	rfcCase{name: "4.1 a variant is validated by what is kept of it", rule: ruleValidate, run: func(t *bubbleT) {
 		t.handle(func(w http.ResponseWriter, r *http.Request) {
