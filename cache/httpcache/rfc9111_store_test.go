@@ -1,5 +1,7 @@
 package httpcache
 
+//house:sleep the cases sleep in the bubble that bubble makes
+
 import (
 	"context"
 	"fmt"
