@@ -11,7 +11,7 @@ import (
 const (
 	fixForm  = "aaa, 00 aaa 0000 00:00:00 gmt"
 	oldForm  = ", 00-aaa-00 00:00:00 gmt"
-	ansiForm = "aaa aaa _0 00:00:00 0000"
+	ansiForm = "aaa" + " aaa _0 00:00:00 0000"
 )
 
 // parseDate reads an HTTP-date in its three forms, in any case, and in no zone but
@@ -74,7 +74,7 @@ func dateFrom(year int, month, day, clock string) (time.Time, bool) {
 	for m := time.January; m <= time.December; m++ {
 		if strings.EqualFold(m.String()[:3], month) {
 			t := time.Date(year, m, d, hour, minute, min(second, 59), 0, time.UTC)
-			return t, hour < 24 && minute < 60 && second <= 60 && t.Day() == d
+			return t, minute < 60 && second <= 60 && t.Day() == d // not the next one, by day or by hour
 		}
 	}
 	return time.Time{}, false

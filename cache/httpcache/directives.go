@@ -67,7 +67,7 @@ func nextDirective(s string) (name, arg string, has bool, rest string) {
 		i = len(s)
 	}
 	switch text := trimOWS(s[:i]); {
-	case i < len(s) && s[i] == ';', quoted && text != "", strings.HasPrefix(text, `"`):
+	case i < len(s) && s[i] == ';', quoted && text != "":
 		arg = wrongArg
 	case !quoted:
 		arg = text
@@ -105,7 +105,7 @@ func unquote(s string) (text, rest string, ok bool) {
 
 func (d *directives) take(name, arg string, has bool) {
 	switch {
-	case name == "":
+	case !isToken(name): // EqualFold takes more letters for others than those of ASCII
 	case strings.EqualFold(name, "no-store"):
 		d.noStore = true
 	case strings.EqualFold(name, "no-cache"):
