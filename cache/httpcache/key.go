@@ -132,30 +132,38 @@ func normalized(name string, values []string) []string {
 		return []string{""}
 	}
 	switch name {
-	case "Accept-Encoding":
-		return []string{ranked(strings.ToLower(strings.Join(values, ",")))}
-	case "Accept-Language":
-		return []string{ranked(strings.ToLower(strings.Join(values, ",")))}
 	case "Cookie", "Authorization", "User-Agent":
 		return values
 	}
-	if len(values) == 1 && strings.IndexByte(values[0], ',') < 0 && trimOWS(values[0]) == values[0] {
+	line := joined(values)
+	if isPreference(name) {
+		return []string{ranked(strings.ToLower(line))}
+	}
+	if len(values) == 1 && strings.IndexByte(line, ',') < 0 && trimOWS(line) == line {
 		return values // one member, as most are
 	}
 	var b strings.Builder
-	for _, line := range values {
-		for line != "" {
-			var part string
-			part, line = cutList(line)
-			if part = trimOWS(part); part != "" {
-				if b.Len() > 0 {
-					b.WriteByte(',')
-				}
-				b.WriteString(part)
+	for line != "" {
+		var part string
+		part, line = cutList(line)
+		if part = trimOWS(part); part != "" {
+			if b.Len() > 0 {
+				b.WriteByte(',')
 			}
+			b.WriteString(part)
 		}
 	}
 	return []string{b.String()}
+}
+
+// joined makes one line of those of a field (RFC 9110, 5.3). An empty one changes
+// nothing, not even where a quote has no end.
+func joined(lines []string) string {
+	if len(lines) == 1 {
+		return lines[0]
+	}
+	blank := func(line string) bool { return trimOWS(line) == "" }
+	return strings.Join(slices.DeleteFunc(slices.Clone(lines), blank), ",")
 }
 
 // cutList takes the first member off a list; a comma within quotes is none.
@@ -189,7 +197,7 @@ func ranked(list string) string {
 		}
 		q, ok := weight(params)
 		if !ok { // nobody knows what it means
-			return "?" + list
+			return list
 		}
 		choices = append(choices, choice{name, q})
 	}
@@ -206,31 +214,34 @@ func ranked(list string) string {
 		}
 		b.WriteString(c.name)
 		if c.q != 1000 {
-			b.WriteString(";q=")
-			b.WriteString(strconv.Itoa(c.q))
+			b.WriteString(";q=0.")
+			b.WriteString(strconv.Itoa(1000 + c.q)[1:])
 		}
 	}
 	return b.String()
 }
 
-// weight reads ";q=0.5" in thousandths.
+// weight reads ";q=0.5" in thousandths (RFC 9110, 12.4.2).
 func weight(params string) (int, bool) {
 	params = trimOWS(params)
 	if params == "" {
 		return 1000, true
 	}
 	value, ok := strings.CutPrefix(params, "q=")
-	if !ok || len(value) > 5 {
+	if !ok || value == "" || len(value) > len("0.000") || value[0] > '1' || len(value) > 1 && value[1] != '.' {
 		return 0, false
 	}
-	if strings.Trim(value, "0123456789.") != "" { // nor "nan" and "1e-3", whatever a handler takes them for
-		return 0, false
+	q := 0
+	for i, c := range []byte(value + "0.000"[len(value):]) {
+		switch {
+		case i == 1:
+		case !isDigit(c):
+			return 0, false
+		default:
+			q = 10*q + int(c-'0')
+		}
 	}
-	q, err := strconv.ParseFloat(value, 64)
-	if err != nil || q > 1 {
-		return 0, false
-	}
-	return int(q*1000 + 0.5), true
+	return q, q <= 1000
 }
 
 // keyOfURL is the key of a URL; one that is relative is so to base, if there is
