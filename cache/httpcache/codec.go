@@ -14,7 +14,7 @@ import (
 //
 //	version, kind, status, lifetime and age in microseconds, when that was (microseconds
 //	since 1970), flags, the two stale times, then counted lists: fields with their
-//	values, names of those that add to what stands there, fields taken away, tags,
+//	values, and whether they add to what stands there, fields taken away, tags,
 //	Seawall-Cache-Control, fields of Vary; then what tells variants apart, and the body
 //
 // Numbers are varints, and each text has its length before it. Ages go by wall
@@ -51,14 +51,12 @@ func (c codec) Append(b []byte, p *Response) ([]byte, error) {
 	for _, f := range p.fields {
 		b = appendText(b, f.name)
 		b = appendTexts(b, f.values)
-	}
-	var adding []string
-	for _, f := range p.fields {
 		if f.adds {
-			adding = append(adding, f.name)
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
 		}
 	}
-	b = appendTexts(b, adding)
 	b = appendTexts(b, p.gone)
 	b = appendTexts(b, p.tags)
 	b = appendTexts(b, p.own)
@@ -96,12 +94,7 @@ func (c codec) Decode(data []byte) (*Response, error) {
 		if d.failed {
 			break
 		}
-		p.fields = append(p.fields, field{name: d.text(), values: d.texts()})
-	}
-	for _, name := range d.texts() {
-		for i := range p.fields {
-			p.fields[i].adds = p.fields[i].adds || p.fields[i].name == name
-		}
+		p.fields = append(p.fields, field{name: d.text(), values: d.texts(), adds: d.byte() != 0})
 	}
 	p.gone, p.tags, p.own, p.names, p.gen = d.texts(), d.texts(), d.texts(), d.texts(), d.text()
 	switch {

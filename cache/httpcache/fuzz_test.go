@@ -230,7 +230,7 @@ func FuzzResponse(f *testing.F) {
 	}
 	f.Add([]byte(nil))
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
-	f.Add([]byte{codecVersion, byte(passes), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})                                // a text that is not there
+	f.Add([]byte{codecVersion, byte(passes), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})                                // a text that is not there
 	f.Add(append([]byte{codecVersion, byte(passes), 0, 0, 0, 0, 0, 0, 0, 0, 0xa0, 0x1f}, make([]byte, 4100)...)) // 4000 fields taken away
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var before, after runtime.MemStats
@@ -269,7 +269,7 @@ func FuzzResponseAgain(f *testing.F) {
 			here, there := codec{coarse.New()}, codec{coarse.New()}
 			within := func(n int64) time.Duration { return time.Duration(uint64(n) % uint64(secs(mostSeconds))) }
 			p := &Response{
-				kind: kind(bits % 4), status: 200 + int(status%400), body: body, gen: text, gone: linesOf(text), tags: []string{text, "t"}, names: linesOf("n\n" + text),
+				kind: kind(bits % 4), status: 200 + int(status%400), body: body, gen: text, gone: linesOf(text), tags: []string{text, "t"}, own: linesOf("o\n" + text), names: linesOf("n\n" + text),
 				times: times{
 					lifetime: within(lifetime).Truncate(time.Microsecond), age: within(age).Truncate(time.Microsecond),
 					staleRevalidate: within(revalidate), staleError: absent, noCache: bits&4 != 0, strict: bits&8 != 0, explicit: bits&16 != 0,
@@ -310,7 +310,7 @@ func sameResponse(t *testing.T, got, want *Response) {
 		got.etag != want.etag || !got.date.Equal(want.date) || !slices.Equal(got.length, want.length) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	for _, lists := range [][2][]string{{got.gone, want.gone}, {got.tags, want.tags}, {got.names, want.names}} {
+	for _, lists := range [][2][]string{{got.gone, want.gone}, {got.tags, want.tags}, {got.own, want.own}, {got.names, want.names}} {
 		if !slices.Equal(lists[0], lists[1]) {
 			t.Errorf("got %q, want %q", lists[0], lists[1])
 		}
