@@ -230,7 +230,7 @@ func FuzzResponse(f *testing.F) {
 	}
 	f.Add([]byte(nil))
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
-	f.Add([]byte{codecVersion, byte(passes), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})                                // a text that is not there
+	f.Add([]byte{codecVersion, byte(passes), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})                             // a text that is not there
 	f.Add(append([]byte{codecVersion, byte(passes), 0, 0, 0, 0, 0, 0, 0, 0, 0xa0, 0x1f}, make([]byte, 4100)...)) // 4000 fields taken away
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var before, after runtime.MemStats

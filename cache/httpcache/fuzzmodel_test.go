@@ -139,8 +139,8 @@ var (
 	sfDisplayForm = regexp.MustCompile(`^%"((?:[ !#$&-~]|%[0-9a-f]{2})*)"`)
 	sfStringForm  = regexp.MustCompile(`^"((?:[ !#-\[\]-~]|\\["\\])*)"`)
 	sfBytesForm   = regexp.MustCompile(`^:([A-Za-z0-9+/]*)=*:`)
-	sfOtherForm   = regexp.MustCompile("^(?:-?[0-9]{1,12}\\.[0-9]{1,3}|[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*|\\?0|@-?[0-9]{1,15})")
-	sfTrueForm    = regexp.MustCompile(`^\?1`)
+	sfOtherForm   = regexp.MustCompile("^(?:-?[0-9]{1,12}\\.[0-9]{1,3}|[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*|@-?[0-9]{1,15})")
+	sfBoolForm    = regexp.MustCompile(`^\?[01]`)
 	sfOctetForm   = regexp.MustCompile(`%[0-9a-f]{2}`)
 )
 
@@ -159,8 +159,8 @@ func (m *sfModel) bare() (kind sfKind, text string, ok bool) {
 	if f := m.take(sfOtherForm); f != nil {
 		return sfOther, "", true
 	}
-	if f := m.take(sfTrueForm); f != nil {
-		return sfTrue, "", true
+	if f := m.take(sfBoolForm); f != nil {
+		return map[string]sfKind{"?0": sfFalse, "?1": sfTrue}[f[0]], "", true
 	}
 	if f := m.take(sfIntegerForm); f != nil {
 		return sfInteger, f[0], true
@@ -242,24 +242,27 @@ func modelTargeted(lines []string) (directives, bool) {
 		return noDirectives(), false
 	}
 	d := noDirectives()
-	for name, to := range map[string]*bool{
-		"no-store": &d.noStore, "public": &d.public, "must-revalidate": &d.mustRevalidate, "proxy-revalidate": &d.proxyRevalidate,
-		"must-understand": &d.mustUnderstand, "only-if-cached": &d.onlyIfCached, "no-cache": &d.noCache, "private": &d.private,
-	} {
-		*to = values[name] == value{sfTrue, ""}
-	}
-	for name, to := range map[string]*int64{
-		"max-age": &d.maxAge, "s-maxage": &d.sMaxage, "stale-while-revalidate": &d.staleRevalidate, "stale-if-error": &d.staleError,
-	} {
-		if v, there := values[name]; there && v.kind == sfInteger {
-			*to, _ = modelSeconds(v.text)
+	for name, v := range values {
+		flag := map[string]*bool{
+			"no-store": &d.noStore, "public": &d.public, "must-revalidate": &d.mustRevalidate, "proxy-revalidate": &d.proxyRevalidate,
+			"must-understand": &d.mustUnderstand, "no-cache": &d.noCache, "private": &d.private,
+		}[name]
+		names := map[string]*[]string{"no-cache": &d.noCacheFields, "private": &d.privateFields}[name]
+		age := map[string]*int64{
+			"max-age": &d.maxAge, "s-maxage": &d.sMaxage, "stale-while-revalidate": &d.staleRevalidate, "stale-if-error": &d.staleError,
+		}[name]
+		switch {
+		case flag == nil && age == nil: // unknown
+		case flag != nil && v.kind == sfTrue:
+			*flag = true
+		case flag != nil && v.kind == sfFalse:
+		case names != nil && v.kind == sfString:
+			modelFields(v.text, true, flag, names)
+		case age != nil && v.kind == sfInteger:
+			*age, _ = modelSeconds(v.text)
+		default:
+			return noDirectives(), false
 		}
-	}
-	if v := values["no-cache"]; v.kind == sfString {
-		modelFields(v.text, true, &d.noCache, &d.noCacheFields)
-	}
-	if v := values["private"]; v.kind == sfString {
-		modelFields(v.text, true, &d.private, &d.privateFields)
 	}
 	return d, true
 }
