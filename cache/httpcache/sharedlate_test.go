@@ -17,7 +17,7 @@ import (
 )
 
 // says fails the test if a field of an answer is another one.
-func says(t *testing.T, got *http.Response, field, want string) {
+func saysAll(t *testing.T, got *http.Response, field, want string) {
 	t.Helper()
 	if have := got.Header.Get(field); have != want {
 		t.Errorf("%s is %q, want %q", field, have, want)
@@ -56,32 +56,32 @@ func TestSharedLate(t *testing.T) {
 		time.Sleep(100 * time.Second)
 		late := opens(t, d, &s.site, cfg)
 		got := late.get(t, "/a", "/a of 1")
-		says(t, got, "Age", "105")
-		says(t, got, "Cache-Status", "seawall; hit; ttl=495")
-		says(t, got, "X-Own", "yes")
+		saysAll(t, got, "Age", "105")
+		saysAll(t, got, "Cache-Status", "seawall; hit; ttl=495")
+		saysAll(t, got, "X-Own", "yes")
 		time.Sleep(100 * time.Second)
-		says(t, late.get(t, "/a", "/a of 1"), "Age", "205")
-		says(t, early.get(t, "/a", "/a of 1"), "Age", "205")
-		says(t, late.get(t, "/a", "", "If-None-Match", `"1"`), "Age", "205")
+		saysAll(t, late.get(t, "/a", "/a of 1"), "Age", "205")
+		saysAll(t, early.get(t, "/a", "/a of 1"), "Age", "205")
+		saysAll(t, late.get(t, "/a", "", "If-None-Match", `"1"`), "Age", "205")
 		s.asked(t, 1)
 
 		time.Sleep(400 * time.Second) // 5 s too old
 		late = opens(t, d, &s.site, cfg)
 		got = late.get(t, "/a", "/a of 1")
-		says(t, got, "Age", "605")
-		says(t, got, "Cache-Status", "seawall; hit; ttl=-5")
+		saysAll(t, got, "Age", "605")
+		saysAll(t, got, "Cache-Status", "seawall; hit; ttl=-5")
 		time.Sleep(time.Second)
 		s.asked(t, 1) // behind it
-		says(t, late.get(t, "/a", "/a of 1"), "Age", "6")
+		saysAll(t, late.get(t, "/a", "/a of 1"), "Age", "6")
 
 		time.Sleep(700 * time.Second)
 		late = opens(t, d, &s.site, cfg)
 		got = late.get(t, "/a", "/a of 1")
-		says(t, got, "Age", "5")
-		says(t, got, "Cache-Status", "seawall; fwd=stale; fwd-status=304; stored; ttl=595")
+		saysAll(t, got, "Age", "5")
+		saysAll(t, got, "Cache-Status", "seawall; fwd=stale; fwd-status=304; stored; ttl=595")
 		s.asked(t, 1)
 		// That process has told the others.
-		says(t, early.get(t, "/a", "/a of 1"), "Age", "5")
+		saysAll(t, early.get(t, "/a", "/a of 1"), "Age", "5")
 		s.asked(t, 0)
 	})
 }
@@ -266,11 +266,11 @@ func TestSharedMarkers(t *testing.T) {
 		late := opens(t, d, &s.site, cfg)
 		s.fields.Store(&[]string{"Cache-Control", "max-age=600", "Vary", german})
 		got := late.get(t, "/varies", "/variesde of 1", german, "de")
-		says(t, got, "Cache-Status", "seawall; hit; ttl=600")
+		saysAll(t, got, "Cache-Status", "seawall; hit; ttl=600")
 		late.get(t, "/varies", "/variesfr of 1", german, "fr")
 		s.asked(t, 0)
 		got = late.get(t, "/varies", "/variesit of 1", german, "it")
-		says(t, got, "Cache-Status", "seawall; fwd=vary-miss; fwd-status=200; stored")
+		saysAll(t, got, "Cache-Status", "seawall; fwd=vary-miss; fwd-status=200; stored")
 		early.get(t, "/varies", "/variesit of 1", german, "it")
 		s.asked(t, 1)
 
@@ -357,7 +357,7 @@ func TestSharedClocks(t *testing.T) {
 			}
 			time.Sleep(7 * time.Second)
 			late := nodes(t, 1, d, &s.site, cfg)[0]
-			says(t, late.get(t, "/a", "/a of 1"), "Age", want)
+			saysAll(t, late.get(t, "/a", "/a of 1"), "Age", want)
 			s.asked(t, 1)
 			time.Sleep(5 * time.Second)
 			if age := late.get(t, "/a", "/a of 1").Header.Get("Age"); strings.HasPrefix(age, "-") || age == want {
@@ -373,7 +373,7 @@ func TestSharedClocks(t *testing.T) {
 		at := time.Now()
 		d.alters(t, func(v []byte) []byte { return bytes.Replace(v, varint(at), varint(at.Add(-time.Hour)), 1) })
 		late := opens(t, d, &s.site, cfg)
-		says(t, late.get(t, "/a", "/a of 1"), "Cache-Status", "seawall; fwd=stale; fwd-status=304; stored; ttl=600")
+		saysAll(t, late.get(t, "/a", "/a of 1"), "Cache-Status", "seawall; fwd=stale; fwd-status=304; stored; ttl=600")
 		s.asked(t, 2)
 		late.get(t, "/a", "/a of 1")
 		s.asked(t, 0)
