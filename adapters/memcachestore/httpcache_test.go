@@ -181,6 +181,7 @@ func TestHTTPCacheMemcachedGone(t *testing.T) {
 		}
 		return true
 	})
+	time.Sleep(2 * localTTL)
 	p.status.Store(http.StatusServiceUnavailable)
 	for range 3 {
 		p.crowd(t, 5, "/a", "/a  1")

@@ -26,6 +26,7 @@ type pages struct {
 	edition, status, calls atomic.Int64
 	takes                  atomic.Int64
 	vary                   string
+	localTTL               time.Duration
 	caches                 []*httpcache.Cache
 	fronts                 []http.Handler
 }
@@ -54,9 +55,9 @@ func (p *pages) open(t *testing.T, e *engine) int {
 	h := seawall.Must(httpcache.New(httpcache.Config{
 		Name: "pages", MaxBytes: 4 << 20, ErrorPause: time.Millisecond,
 		Shared: cache.Shared[httpcache.Key, *httpcache.Response]{
-			L2:     seawall.Must(New(Config{Client: c})),
-			Bus:    seawall.Must(NewBus(BusConfig{Client: c, Channel: "pages"})),
-			Budget: 5 * time.Second, LeaseWait: 20 * time.Second, // a busy machine
+			L2:       seawall.Must(New(Config{Client: c})),
+			Bus:      seawall.Must(NewBus(BusConfig{Client: c, Channel: "pages"})),
+			LocalTTL: p.localTTL, Budget: 5 * time.Second, LeaseWait: 20 * time.Second, // a busy machine
 		},
 	}))
 	t.Cleanup(func() {
@@ -69,9 +70,9 @@ func (p *pages) open(t *testing.T, e *engine) int {
 	return len(p.caches) - 1
 }
 
-func openPages(t *testing.T, e *engine, vary string) *pages {
+func openPages(t *testing.T, e *engine, vary string, localTTL time.Duration) *pages {
 	t.Helper()
-	p := &pages{vary: vary}
+	p := &pages{vary: vary, localTTL: localTTL}
 	p.edition.Store(1)
 	for range 4 {
 		p.open(t, e)
@@ -117,7 +118,7 @@ func TestHTTPCacheCrowd(t *testing.T) {
 	t.Parallel()
 	for _, vary := range []string{"", "Accept-Language"} {
 		e := startRedis(t)
-		p := openPages(t, e, vary)
+		p := openPages(t, e, vary, 0)
 		want := "/cold  1"
 		if vary != "" {
 			want = "/cold de 1"
@@ -140,7 +141,7 @@ func TestHTTPCachePurge(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	for _, vary := range []string{"", "Accept-Language"} {
-		p := openPages(t, startRedis(t), vary)
+		p := openPages(t, startRedis(t), vary, 0)
 		for n, purge := range []func(h *httpcache.Cache) error{
 			func(h *httpcache.Cache) error { return h.Purge(ctx, "http://site.example/shop/a") },
 			func(h *httpcache.Cache) error { return h.PurgeTags(ctx, "wares") },
@@ -172,7 +173,7 @@ func TestHTTPCachePurge(t *testing.T) {
 func TestHTTPCacheRedisGone(t *testing.T) {
 	t.Parallel()
 	e := startRedis(t)
-	p := openPages(t, e, "")
+	p := openPages(t, e, "", 100*time.Millisecond)
 	p.crowd(t, 5, "/a", "/a  1")
 	e.kill()
 	p.crowd(t, 5, "/b", "/b  1")
@@ -185,6 +186,7 @@ func TestHTTPCacheRedisGone(t *testing.T) {
 		}
 		return true
 	})
+	time.Sleep(2 * p.localTTL)
 	p.status.Store(http.StatusServiceUnavailable)
 	for range 3 {
 		p.crowd(t, 5, "/a", "/a  1")
