@@ -194,7 +194,7 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	stop := context.AfterFunc(x.r.Context(), func() { f.quit(context.Cause(x.r.Context())) })
 	defer stop()
 
-	if x.p != nil && h.peek(x.key) != x.p {
+	if x.p != nil && !h.still(x) {
 		h.open(f, true, nil, "")
 		return nil, false // somebody has just renewed it, or it was purged
 	}
@@ -220,7 +220,7 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	defer t.settle(loaded{err: errNotKept})
 	if x.p == nil {
 		x.p = h.spare(x)
-		x.isSpare = x.p != nil
+		x.lent, x.spare = x.p, true
 	}
 	if p, now := x.p, h.clock.Exact(); what == miss && p != nil && now < p.pause.Load() && h.standsIn(p, now) {
 		h.land(f, p, shown{})

@@ -52,7 +52,8 @@ type exchange struct {
 	key     Key // of the variant
 	marker  *Response
 	p       *Response // what is there; nil if nothing
-	isSpare bool      // p is what spare has found
+	lent    *Response // what this request may use though it is not fresh in L1, or not in it
+	spare   bool      // that is in L1
 	asked   *directives
 	began   int64
 }
@@ -69,12 +70,28 @@ func (h *Cache) find(x *exchange) {
 
 // take is find with what was brought for x.key.
 func (h *Cache) take(x *exchange, p *Response) {
-	x.p = p
+	x.p, x.lent = p, p
 	if p.kind == varies {
 		x.marker = p
 		x.key = h.variant(x.primary, p, x.r.Header)
 		x.p = h.peek(x.key)
 	}
+}
+
+// still says whether what was found for a request has not been purged since.
+func (h *Cache) still(x *exchange) bool { return x.p == x.lent || h.peek(x.key) == x.p }
+
+// forgotten says whether what was to stand in for a failure was purged since the
+// handler was asked. Of what has no place in L1 only the purge of its URL is known.
+func (h *Cache) forgotten(x *exchange) bool {
+	p, _, _ := h.store.Peek(x.key)
+	if p != nil && p != x.p && p.kind == varies && x.p == x.lent {
+		p, _, _ = h.store.Peek(h.variant(x.primary, p, x.r.Header))
+	}
+	if p == nil && x.p == x.lent && !x.spare {
+		return h.deletedSince(&x.primary, x.began)
+	}
+	return p != x.p
 }
 
 // onlyLooks says whether a request is one whose answer would not be kept: a fetch

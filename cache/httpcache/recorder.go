@@ -65,7 +65,7 @@ const holdMost = 64 << 10
 // record makes a recorder for one request.
 func (h *Cache) record(w http.ResponseWriter, x *exchange, what verdict) *recorder {
 	rec := &recorder{h: h, w: w, x: x, fwd: x.why(what, x.began), before: maps.Clone(w.Header()), since: h.store.Stamp(), declared: -1}
-	if x.p != nil && x.p.kind == whole && (x.isSpare || h.peek(x.key) == x.p) { // not purged since it was found
+	if x.p != nil && x.p.kind == whole && h.still(x) { // not purged since it was found
 		rec.old = x.p
 		rec.validating = x.p.validators() && x.r.Method == http.MethodGet && h.on(ruleValidate)
 	}
@@ -153,7 +153,7 @@ func (rec *recorder) decide(status int, said bool) {
 	case rec.validating && status == http.StatusNotModified:
 		rec.mode = unchanged
 		return
-	case rec.old != nil && h.failure(status, header) && h.standsIn(rec.old, now):
+	case rec.old != nil && h.failure(status, header) && h.standsIn(rec.old, now) && !h.forgotten(rec.x):
 		rec.mode = dropping
 		h.pause(rec.old)
 		rec.t.settle(loaded{err: errNotKept})
