@@ -190,6 +190,16 @@ var _ = cases(
 		time.Sleep(time.Second)
 		t.miss("GET", "/a")
 	}},
+	rfcCase{name: "4.2.3 and is shown with the Date of its receipt (RFC 9110, 6.6.1)", rule: noRule, run: func(t *bubbleT) {
+		t.serve("Cache-Control", hour)
+		date := formatDate(time.Now())
+		t.miss("GET", "/a")
+		time.Sleep(time.Minute)
+		t.want(t.hit("GET", "/a"), 200, "body 1", "Date", date)
+		t.serve("Cache-Control", hour, "Date", "Fri, 31 Dec 1999 23:30:00 GMT")
+		t.miss("GET", "/b")
+		t.want(t.hit("GET", "/b"), 200, "body 2", "Date", "Fri, 31 Dec 1999 23:30:00 GMT", "Age", "1860")
+	}},
 	rfcCase{name: "4.2.3 the time that the answer took counts", rule: noRule, run: func(t *bubbleT) {
 		t.handle(func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(5 * time.Second)
