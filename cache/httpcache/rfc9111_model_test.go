@@ -77,6 +77,8 @@ type walk struct {
 	next says
 	know map[string]*known
 
+	onError time.Duration // StaleIfError
+
 	hits, validated, asked int
 }
 
@@ -139,11 +141,11 @@ func (w *walk) step() {
 		fields = append(fields, "Authorization", "Basic YTpi")
 	}
 	k := w.know[key]
-	if k != nil && k.etag == "" && k.left(now) <= 0 {
+	if k != nil && k.etag == "" && !w.mayStandIn(k, now) {
 		k = nil // is not kept: nothing can be asked about it
 	}
 	usable := k != nil && k.left(now) > 0 && !k.noCache
-	standIn := usable
+	standIn := k != nil && w.mayStandIn(k, now)
 	n := 1 + w.rng.IntN(60)
 	noStore, only := false, false
 	switch w.rng.IntN(16) {
@@ -174,7 +176,7 @@ func (w *walk) step() {
 		}
 	case only:
 		w.want(w.hit("GET", path, fields...), 504, body(ask(w.front, "GET", "/never", "Cache-Control", "only-if-cached")))
-	case standIn && w.next.status >= 500: // a reload that fails
+	case standIn && w.next.status >= 500: // also for a reload that fails
 		w.want(w.miss("GET", path, fields...), k.status, k.text)
 	default:
 		w.asked++
@@ -214,6 +216,11 @@ func (w *walk) learn(key string, k *known, got *http.Response, now time.Time, au
 	}
 }
 
+// mayStandIn says whether what is known may be shown when the origin fails.
+func (w *walk) mayStandIn(k *known, now time.Time) bool {
+	return !k.noCache && (k.left(now) > 0 || !k.strict && -k.left(now) < w.onError)
+}
+
 // forget forgets a page in all its variants.
 func (w *walk) forget(page string) {
 	maps.DeleteFunc(w.know, func(key string, _ *known) bool { return strings.HasPrefix(key, page) })
@@ -227,8 +234,13 @@ func TestRFCModel(t *testing.T) {
 	}
 	var hits, validated, asked int
 	for seed := range seeds {
-		wrong := bubble(t, rfcCase{cfg: Config{StaleIfError: seawall.Off, MinReload: seawall.Off, Keep: 24 * time.Hour}, run: func(t *bubbleT) {
-			w := &walk{bubbleT: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), know: map[string]*known{}}
+		cfg := Config{StaleIfError: seawall.Off, ErrorPause: time.Millisecond, MinReload: seawall.Off, Keep: 24 * time.Hour}
+		onError := time.Duration(seed%2) * 30 * time.Second
+		if onError > 0 {
+			cfg.StaleIfError = onError
+		}
+		wrong := bubble(t, rfcCase{cfg: cfg, run: func(t *bubbleT) {
+			w := &walk{bubbleT: t, rng: rand.New(rand.NewPCG(uint64(seed), 1)), know: map[string]*known{}, onError: onError}
 			t.handle(w.origin)
 			for range 400 {
 				// Never at the end of a lifetime, which is told by a coarse clock.
@@ -254,7 +266,8 @@ func TestRFCModel(t *testing.T) {
 
 func (w *walk) atAnEnd() bool {
 	for _, k := range w.know {
-		if k.left(time.Now()).Abs() < 20*time.Millisecond {
+		left := k.left(time.Now())
+		if left.Abs() < 20*time.Millisecond || (left+w.onError).Abs() < 20*time.Millisecond {
 			return true
 		}
 	}

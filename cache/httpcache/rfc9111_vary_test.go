@@ -76,9 +76,11 @@ var _ = cases(
 			t.miss("GET", url, "Foo", "1")
 			t.miss("GET", url, "Foo", "1")
 		}
-		t.serve("Cache-Control", "max-age=600", "Vary", "Foo", "Vary", "*")
-		t.miss("GET", "/lines")
-		t.miss("GET", "/lines")
+		for _, first := range []string{"Foo", "", "*"} {
+			t.serve("Cache-Control", "max-age=600", "Vary", first, "Vary", "*")
+			t.miss("GET", "/lines"+first)
+			t.miss("GET", "/lines"+first)
+		}
 	}},
 	rfcCase{name: "4.1 a star that comes with a 304", rule: ruleVaryStar, run: func(t *bubbleT) {
 		t.serveTagged(`"a"`, "Cache-Control", "max-age=60")
