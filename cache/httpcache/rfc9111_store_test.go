@@ -97,6 +97,12 @@ var _ = cases(
 			t.want(t.miss("GET", "/"+strconv.Itoa(status)), 200, "body "+strconv.Itoa(t.count()))
 		}
 	}},
+	rfcCase{name: "3 a 416 is for who asked for that range, also where Statuses lists it", rule: noRule, cfg: Config{Statuses: []int{200, 416}}, run: func(t *bubbleT) {
+		t.serveStatus(416, "Cache-Control", "max-age=60")
+		t.miss("GET", "/a", "Range", "bytes=90-")
+		t.serve()
+		t.want(t.miss("GET", "/a"), 200, "body 2")
+	}},
 	rfcCase{name: "3 a part that says 200 is no answer to a GET of the whole", rule: noRule, run: func(t *bubbleT) {
 		t.serve("Cache-Control", "max-age=60", "Content-Range", "bytes 0-5/90")
 		t.miss("GET", "/a", "Range", "bytes=0-5")
