@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,9 +191,11 @@ func TestReloads(t *testing.T) {
 			ask(front, "GET", "/a")
 			for range 10 {
 				time.Sleep(time.Second + 10*time.Millisecond) // the clock of hits ticks each 5 ms
+				var all sync.WaitGroup
 				for range 100 {
-					ask(front, "GET", "/a", "Cache-Control", directive)
+					all.Go(func() { ask(front, "GET", "/a", "Cache-Control", directive) })
 				}
+				all.Wait()
 			}
 			if n := o.calls.Load(); n != 11 {
 				t.Errorf("%s: asked %d times in ten seconds, want 11", directive, n)
