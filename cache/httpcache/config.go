@@ -36,7 +36,8 @@ type Config struct {
 	// MaxBody is the longest body that is kept, in bytes. A longer one passes
 	// through as it is written. Default 1 MiB.
 	MaxBody int64
-	// MaxVariants is how many variants of one URL are kept; the oldest one goes.
+	// MaxVariants is how many variants of one URL are kept; the oldest one goes that
+	// nobody has asked for again.
 	// Default 32.
 	MaxVariants int
 	// Statuses that are kept if the response says for how long. Default all below 500

@@ -56,23 +56,32 @@ type variants struct {
 	keys []string
 }
 
-// add notes a variant, and returns one that has to go for it.
-func (v *variants) add(key string, most int) (goes string) {
+// add puts a variant at the end.
+func (v *variants) add(key string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for i, k := range v.keys {
-		if k == key { // to the end
-			copy(v.keys[i:], v.keys[i+1:])
-			v.keys[len(v.keys)-1] = key
-			return ""
-		}
-	}
-	if len(v.keys) >= most {
-		goes = v.keys[0]
-		v.keys = append(v.keys[:0], v.keys[1:]...)
+	if i := slices.Index(v.keys, key); i >= 0 {
+		v.keys = slices.Delete(v.keys, i, i+1)
 	}
 	v.keys = append(v.keys, key)
-	return goes
+}
+
+// oldest returns the one that is to go first if there are too many.
+func (v *variants) oldest(most int) (key string, tooMany bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.keys) <= most {
+		return "", false
+	}
+	return v.keys[0], true
+}
+
+func (v *variants) remove(key string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if i := slices.Index(v.keys, key); i >= 0 {
+		v.keys = slices.Delete(v.keys, i, i+1)
+	}
 }
 
 // derive sets what follows from the fields.

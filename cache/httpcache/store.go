@@ -181,7 +181,7 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 		rec.t.settle(loaded{err: errNotKept})
 		return err
 	}
-	note.variants.add(key.Vary[len(x.primary.Vary):], h.cfg.MaxVariants)
+	note.variants.add(key.Vary[len(x.primary.Vary):])
 	noted := cache.Meta{TTL: max(day, meta.TTL), Since: meta.Since}
 	if rec.t != nil && x.marker == nil {
 		rec.t.settle(loaded{p: note, meta: noted})
@@ -193,12 +193,25 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 
 const day = 24 * time.Hour
 
-// bound lets one variant go if there are too many.
+// bound lets one variant go if there are too many: the oldest, unless it has been
+// shown since it was last to go.
 func (h *Cache) bound(ctx context.Context, primary Key, marker *Response, vary string) {
-	if goes := marker.variants.add(vary, h.cfg.MaxVariants); goes != "" {
-		primary.Vary += goes
+	v := &marker.variants
+	v.add(vary)
+	for turn := 0; ; turn++ {
+		old, tooMany := v.oldest(h.cfg.MaxVariants)
+		if !tooMany {
+			return
+		}
+		key := primary
+		key.Vary += old
+		if p := h.peek(key); p != nil && p.face.Swap(nil) != nil && turn < h.cfg.MaxVariants {
+			v.add(old)
+			continue
+		}
+		v.remove(old)
 		h.stats.variantsOut.Add(1)
-		_ = h.store.Delete(ctx, primary) // closed: then nothing is kept anyway
+		_ = h.store.Delete(ctx, key) // closed: then nothing is kept anyway
 	}
 }
 
