@@ -64,19 +64,23 @@ func TestVariantsBounded(t *testing.T) {
 // all are, the oldest goes.
 func TestTurns(t *testing.T) {
 	var v variants
-	for _, key := range []string{"a", "b", "c", "b"} {
-		v.add(key)
+	a, b, c := hashOf([]byte("a")), hashOf([]byte("b")), hashOf([]byte("c"))
+	if sumIn(variantMark+a.String()) != a {
+		t.Error("a hash is not what its form says")
 	}
-	if old, tooMany := v.oldest(2); old != "a" || !tooMany {
-		t.Errorf("%q is to go of %q", old, v.keys)
+	for _, sum := range []hashSum{a, b, c, b} {
+		v.add(sum)
 	}
-	v.add("a")
-	if old, _ := v.oldest(2); old != "c" {
-		t.Errorf("%q is to go of %q", old, v.keys)
+	if old, full := v.oldest(3); old != a || !full {
+		t.Errorf("%v is to go of %v", old, v.hashes)
 	}
-	v.remove("c")
-	v.remove("c")
-	if old, tooMany := v.oldest(2); tooMany {
-		t.Errorf("%q is to go of %q", old, v.keys)
+	v.add(a)
+	if old, _ := v.oldest(3); old != c {
+		t.Errorf("%v is to go of %v", old, v.hashes)
+	}
+	v.remove(c)
+	v.remove(c)
+	if old, full := v.oldest(3); full {
+		t.Errorf("%v is to go of %v", old, v.hashes)
 	}
 }

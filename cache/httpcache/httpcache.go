@@ -61,7 +61,7 @@ func New(cfg Config) (*Cache, error) {
 		}
 	}
 	store, err := cache.New(cache.Config[Key, *Response]{
-		Name: cfg.Name, MaxBytes: cfg.MaxBytes, L1: cfg.L1, MaxTags: cfg.MaxTags, Shared: shared, Size: sizeOf,
+		Name: cfg.Name, MaxBytes: cfg.MaxBytes, L1: cfg.L1, MaxTags: cfg.MaxTags, Shared: shared, Size: sizeOf(cfg.MaxVariants),
 		LoadTimeout: cfg.LoadTimeout, MaxLoads: 1 << 20, Jitter: seawall.Off, Early: seawall.Off,
 		StaleWhileRevalidate: seawall.Off, StaleIfError: seawall.Off, SoftTimeout: seawall.Off, NegativeTTL: seawall.Off,
 		Observer: cfg.Observer,

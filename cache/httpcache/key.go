@@ -47,7 +47,7 @@ func (h *Cache) keyOf(r *http.Request) Key {
 			}
 		}
 		if len(k.Vary) > longestPart {
-			k.Vary = "#" + hashOf([]byte(k.Vary))
+			k.Vary = "#" + hashOf([]byte(k.Vary)).String()
 		}
 	}
 	return k
@@ -115,11 +115,24 @@ func (h *Cache) variant(primary Key, marker *Response, header http.Header) Key {
 	return primary
 }
 
-// hashOf is a hash for keys, of 24 letters: whoever finds two texts with the same one
-// has written both.
-func hashOf(b []byte) string {
+// hashSum is a hash for keys: whoever finds two texts with the same one has written
+// both.
+type hashSum [16]byte
+
+func hashOf(b []byte) hashSum {
 	sum := sha256.Sum256(b)
-	return base64.RawURLEncoding.EncodeToString(sum[:18])
+	return hashSum(sum[:])
+}
+
+func (s hashSum) String() string { return base64.RawURLEncoding.EncodeToString(s[:]) }
+
+// variantMark stands before the hash in the key of a variant.
+const variantMark = "v"
+
+// sumIn is the hash in the last part of the key of a variant.
+func sumIn(vary string) (sum hashSum) {
+	base64.RawURLEncoding.Decode(sum[:], []byte(strings.TrimPrefix(vary, variantMark)))
+	return sum
 }
 
 // normalized returns the values of a field in a form in which those that mean the

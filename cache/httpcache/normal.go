@@ -45,13 +45,13 @@ type hash struct{ of, is string }
 // hashed is hashOf with a mark, from memory if it is common: of nobody's own fields.
 func (h *Cache) hashed(b []byte, common bool) string {
 	if !common || len(b) > normalLongest {
-		return "v" + hashOf(b)
+		return variantMark + hashOf(b).String()
 	}
 	place := &h.hashes[maphash.Bytes(h.seed, b)%normalPlaces]
 	if known := place.Load(); known != nil && known.of == string(b) {
 		return known.is
 	}
-	known := &hash{string(b), "v" + hashOf(b)}
+	known := &hash{string(b), variantMark + hashOf(b).String()}
 	place.Store(known)
 	return known.is
 }

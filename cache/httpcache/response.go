@@ -50,37 +50,40 @@ type face struct {
 	status []string
 }
 
-// variants are those of one URL that are known here, oldest first.
+// variants are those of one URL that are known here, oldest first, by the hashes in
+// their keys.
 type variants struct {
-	mu   sync.Mutex
-	keys []string
+	mu     sync.Mutex
+	hashes []hashSum
 }
 
 // add puts a variant at the end.
-func (v *variants) add(key string) {
+func (v *variants) add(sum hashSum) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if i := slices.Index(v.keys, key); i >= 0 {
-		v.keys = slices.Delete(v.keys, i, i+1)
-	}
-	v.keys = append(v.keys, key)
+	v.take(sum)
+	v.hashes = append(v.hashes, sum)
 }
 
-// oldest returns the one that is to go first if there are too many.
-func (v *variants) oldest(most int) (key string, tooMany bool) {
+// oldest returns the one that is to go first so that there is room for one more.
+func (v *variants) oldest(most int) (sum hashSum, full bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.keys) <= most {
-		return "", false
+	if len(v.hashes) < most {
+		return sum, false
 	}
-	return v.keys[0], true
+	return v.hashes[0], true
 }
 
-func (v *variants) remove(key string) {
+func (v *variants) remove(sum hashSum) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if i := slices.Index(v.keys, key); i >= 0 {
-		v.keys = slices.Delete(v.keys, i, i+1)
+	v.take(sum)
+}
+
+func (v *variants) take(sum hashSum) {
+	if i := slices.Index(v.hashes, sum); i >= 0 {
+		v.hashes = slices.Delete(v.hashes, i, i+1)
 	}
 }
 
@@ -118,25 +121,27 @@ func bodyless(status int) bool {
 	return status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
-// sizeOf is what a response takes on the heap, with its key.
-func sizeOf(key Key, p *Response) int64 {
+// sizeOf returns what tells what a response takes on the heap, with its key.
+func sizeOf(maxVariants int) func(Key, *Response) int64 {
 	const itself = 416 // Response, and half of its face: not all are hit
-	n := int64(itself) + int64(cap(p.body)) + int64(cap(p.fields))*48
-	for i := range p.fields {
-		n += 16
-		for _, v := range p.fields[i].values {
-			n += 16 + str(v)
+	return func(key Key, p *Response) int64 {
+		n := int64(itself) + int64(cap(p.body)) + int64(cap(p.fields))*48
+		for i := range p.fields {
+			n += 16
+			for _, v := range p.fields[i].values {
+				n += 16 + str(v)
+			}
 		}
-	}
-	for _, list := range [...][]string{p.gone, p.names, p.tags, p.own} {
-		for _, v := range list {
-			n += 16 + str(v)
+		for _, list := range [...][]string{p.gone, p.names, p.tags, p.own} {
+			for _, v := range list {
+				n += 16 + str(v)
+			}
 		}
+		if p.kind == varies { // they come later
+			n += int64(maxVariants * len(hashSum{}))
+		}
+		return n + str(key.Scheme) + str(key.Host) + str(key.Path) + str(key.Query) + str(key.Vary)
 	}
-	if p.kind == varies {
-		n += 32 * (16 + 32) // variants
-	}
-	return n + str(key.Scheme) + str(key.Host) + str(key.Path) + str(key.Query) + str(key.Vary)
 }
 
 // str is what a string takes beyond its header.

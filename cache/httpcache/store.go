@@ -181,7 +181,7 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 		rec.t.settle(loaded{err: errNotKept})
 		return err
 	}
-	note.variants.add(key.Vary[len(x.primary.Vary):])
+	note.variants.add(sumIn(key.Vary[len(x.primary.Vary):]))
 	noted := cache.Meta{TTL: max(day, meta.TTL), Since: meta.Since}
 	if rec.t != nil && x.marker == nil {
 		rec.t.settle(loaded{p: note, meta: noted})
@@ -193,18 +193,18 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 
 const day = 24 * time.Hour
 
-// bound lets one variant go if there are too many: the oldest, unless it has been
+// bound lets one variant go where there are too many: the oldest, unless it has been
 // shown since it was last to go.
 func (h *Cache) bound(ctx context.Context, primary Key, marker *Response, vary string) {
-	v := &marker.variants
-	v.add(vary)
+	v, sum := &marker.variants, sumIn(vary)
+	v.remove(sum)
 	for turn := 0; ; turn++ {
-		old, tooMany := v.oldest(h.cfg.MaxVariants)
-		if !tooMany {
-			return
+		old, full := v.oldest(h.cfg.MaxVariants)
+		if !full {
+			break
 		}
 		key := primary
-		key.Vary += old
+		key.Vary += variantMark + old.String()
 		if p := h.peek(key); p != nil && p.face.Swap(nil) != nil && turn < h.cfg.MaxVariants {
 			v.add(old)
 			continue
@@ -213,6 +213,7 @@ func (h *Cache) bound(ctx context.Context, primary Key, marker *Response, vary s
 		h.stats.variantsOut.Add(1)
 		_ = h.store.Delete(ctx, key) // closed: then nothing is kept anyway
 	}
+	v.add(sum)
 }
 
 func newGen() string {
