@@ -190,7 +190,10 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 		abandon()
 	}
 	f.mu.Unlock()
-	defer h.land(f, nil, shown{}) // if nothing has before, also after a panic
+	defer func() { // if nothing has before, also after a panic: then the next one tries
+		h.open(f, true, nil, "")
+		h.land(f, nil, shown{})
+	}()
 	stop := context.AfterFunc(x.r.Context(), func() { f.quit(context.Cause(x.r.Context())) })
 	defer stop()
 

@@ -25,8 +25,9 @@ type flight struct {
 	vary   string   // what they were
 
 	// Before done is closed:
-	p   *Response // nil if there is nothing for others; or by what it varies
-	how shown
+	p     *Response // nil if there is nothing for others; or by what it varies
+	how   shown
+	alone bool // nor will there be: each is to ask by itself
 }
 
 const flightShards = 64
@@ -141,6 +142,17 @@ func (h *Cache) land(f *flight, p *Response, how shown) {
 	}
 }
 
+// scatter ends a flight with nothing that others could ever have.
+func (h *Cache) scatter(f *flight) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	f.alone = f.alone || !f.over
+	f.mu.Unlock()
+	h.land(f, nil, shown{})
+}
+
 // outcome is what waiting has brought.
 type outcome uint8
 
@@ -175,6 +187,8 @@ func (h *Cache) follow(x *exchange, f *flight) (*Response, shown, outcome) {
 		mine = len(f.names) == 0 || varyPart(f.names, x.r.Header) == f.vary
 	}
 	switch {
+	case f.alone:
+		return nil, shown{}, by
 	case f.p != nil && f.p.kind == varies:
 		return f.p, shown{}, again
 	case f.p == nil || !mine || f.how == (shown{}) && x.asked != nil: // what lay there may not be what this one wants
