@@ -18,6 +18,9 @@ import (
 // inBubble runs a test with a Cache in a testing/synctest bubble.
 func inBubble(t *testing.T, cfg Config, run func(t *testing.T, h *Cache)) {
 	t.Helper()
+	if cfg.L1 == nil && cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 8 << 20 // there are many of them
+	}
 	synctest.Test(t, func(t *testing.T) { run(t, newCache(t, cfg)) })
 }
 

@@ -332,6 +332,7 @@ type sink struct{ header http.Header }
 
 func (s *sink) Header() http.Header         { return s.header }
 func (s *sink) WriteHeader(int)             {}
+func (s *sink) Flush()                      {} // there are handlers that fail where they cannot flush
 func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
 
 // pause keeps a response from being tried anew for a while.
