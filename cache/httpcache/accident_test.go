@@ -169,6 +169,7 @@ func TestAccidentRecovered(t *testing.T) {
 		if got := ask(front, "GET", "/a"); body(got) != "hello" {
 			t.Errorf("%v", got)
 		}
+		synctest.Wait()
 		noFlights(t, h)
 	})
 }
