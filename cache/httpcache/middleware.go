@@ -15,7 +15,7 @@ import (
 func (h *Cache) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case h.passAll.Load() || h.cfg.Bypass != nil && h.cfg.Bypass(r) || r.Header["Upgrade"] != nil:
+		case h.passAll.Load() && h.passes(r) || h.cfg.Bypass != nil && h.cfg.Bypass(r) || r.Header["Upgrade"] != nil:
 			h.stats.bypassed.Add(1)
 			next.ServeHTTP(w, r)
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
@@ -32,6 +32,16 @@ func (h *Cache) Middleware(next http.Handler) http.Handler {
 			h.unsafe(w, r, next)
 		}
 	})
+}
+
+// passes says whether a request passes while an operator has all of them pass, or
+// after Close: what changes something must be known when the operator's time is over.
+func (h *Cache) passes(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodConnect:
+		return true
+	}
+	return h.ctx.Err() != nil
 }
 
 // mayAnswer says whether what is stored, or will be, can be the answer to a GET or
