@@ -38,9 +38,9 @@ func TestClose(t *testing.T) {
 		front := h.Middleware(o)
 		ask(front, "GET", "/old", "X-Warm", "1")
 		time.Sleep(2 * time.Minute)
-		first := visit(t.Context(), front, "/a")
+		first := comes(t.Context(), front, "/a")
 		synctest.Wait()
-		second := visit(t.Context(), front, "/a")
+		second := comes(t.Context(), front, "/a")
 		ask(front, "GET", "/old")
 		synctest.Wait()
 		if st := h.Stats(); st.Refreshing != 1 {

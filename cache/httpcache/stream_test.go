@@ -308,7 +308,7 @@ func TestGoneWhileStreaming(t *testing.T) {
 		}}
 		front := h.Middleware(o)
 		ctx, end := context.WithCancel(t.Context())
-		gone := visit(ctx, front, "/a")
+		gone := comes(ctx, front, "/a")
 		synctest.Wait()
 		end()
 		<-gone
