@@ -59,6 +59,21 @@ var _ = cases(
 			t.Errorf("the origin was asked %d times", n)
 		}
 	}},
+	rfcCase{name: "5861 3 what is stale from the first and cannot be asked about is kept for that", rule: ruleStaleRevalidate, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=0, stale-while-revalidate=30")
+		t.miss("GET", "/a")
+		time.Sleep(time.Second)
+		t.want(t.ask("GET", "/a"), 200, "body 1", "Age", "1")
+		synctest.Wait()
+		t.want(t.ask("GET", "/a"), 200, "body 2", "Age", "0")
+	}},
+	rfcCase{name: "5861 4 or for when its origin fails", rule: ruleStaleError, cfg: never, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=0, stale-if-error=30")
+		t.miss("GET", "/a")
+		time.Sleep(time.Second)
+		t.serveStatus(503)
+		t.want(t.ask("GET", "/a"), 200, "body 1", "Age", "1")
+	}},
 	rfcCase{name: "5861 3 after its end what is stale is not shown any more", rule: noRule, run: func(t *bubbleT) {
 		t.serve("Cache-Control", "max-age=60, stale-while-revalidate=30")
 		t.miss("GET", "/a")

@@ -77,8 +77,8 @@ func (h *Cache) retention(t *times, validators bool, now int64) time.Duration {
 	if validators {
 		more = max(more, h.cfg.Keep)
 	}
-	if left == 0 && !validators {
-		return 0 // to be shown only when something fails: that is not what it came for
+	if left == 0 && !validators && (t.noCache || max(t.staleRevalidate, t.staleError) <= 0) {
+		return 0 // to be shown only when something fails: unless it says so, that is not what it came for
 	}
 	return min(left+max(more, 0), longest)
 }
