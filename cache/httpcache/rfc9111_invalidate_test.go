@@ -79,6 +79,15 @@ var _ = cases(
 			t.want(t.miss(method, "/a", "Cache-Control", "only-if-cached", "If-None-Match", "*"), 200, "body "+strconv.Itoa(t.count()))
 		}
 	}},
+	rfcCase{name: "4.4 the URL with its query", rule: ruleInvalidate, run: func(t *bubbleT) {
+		t.serve("Cache-Control", "max-age=600")
+		t.miss("GET", "/a?b")
+		t.miss("GET", "/a")
+		t.serve()
+		t.miss("POST", "/a?b")
+		t.hit("GET", "/a")
+		t.miss("GET", "/a?b")
+	}},
 	rfcCase{name: "4.4 methods that are safe take nothing away", rule: noRule, run: func(t *bubbleT) {
 		t.serve("Cache-Control", "max-age=600")
 		t.miss("GET", "/a")
