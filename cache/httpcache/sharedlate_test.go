@@ -250,6 +250,37 @@ func TestSharedRenewal(t *testing.T) {
 	})
 }
 
+// TestSharedSlow: the others wait for the process that asks as long as LeaseWait has
+// it, and then ask as well.
+func TestSharedSlow(t *testing.T) {
+	for wait, calls := range map[time.Duration]int64{0: 4, 8 * time.Second: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			d, s := newDepot(), newEdition("Cache-Control", "max-age=60")
+			s.takes.Store(int64(5 * time.Second))
+			all := nodes(t, 4, d, &s.site, Config{Shared: shared{Bus: d, LeaseWait: wait}})
+			if took := crowd(t, all, 100, "/a", "/a of 1"); took > 7200*time.Millisecond {
+				t.Errorf("somebody waited for %v", took)
+			}
+			s.asked(t, calls)
+		})
+	}
+}
+
+// TestSharedDay: what lies in the tier that processes share does so for a day at most.
+func TestSharedDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s := newDepot(), newEdition("Cache-Control", "max-age=864000")
+		cfg := Config{Shared: shared{Bus: d}}
+		nodes(t, 1, d, &s.site, cfg)[0].get(t, "/a", "/a of 1")
+		for after, calls := range []int64{0, 1} {
+			s.calls.Store(0)
+			time.Sleep(23*time.Hour - time.Duration(after)*21*time.Hour) // and then 2 more
+			opens(t, d, &s.site, cfg).get(t, "/a", "/a of 1")
+			s.asked(t, calls)
+		}
+	})
+}
+
 // TestSharedMarkers: what is noted about a URL is noted for all.
 func TestSharedMarkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
