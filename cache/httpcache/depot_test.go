@@ -282,11 +282,11 @@ func newEdition(fields ...string) *edition {
 	e.fields.Store(&fields)
 	e.n.Store(1)
 	e.f = func(w http.ResponseWriter, r *http.Request) {
-		n := e.n.Load()
+		n, status := e.n.Load(), e.status.Load()
 		if d := e.takes.Load(); d > 0 {
 			time.Sleep(time.Duration(d))
 		}
-		if status := e.status.Load(); status != 0 {
+		if status != 0 {
 			w.WriteHeader(int(status))
 			return
 		}

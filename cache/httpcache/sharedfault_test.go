@@ -3,6 +3,7 @@ package httpcache
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +137,50 @@ func TestSharedAwayAndFailing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSharedAwayPurgeMeanwhile: what stands in for a handler that fails does not if it
+// was purged since that was asked.
+func TestSharedAwayPurgeMeanwhile(t *testing.T) {
+	for way, purge := range purges {
+		for _, hangUp := range []bool{false, true} {
+			t.Run(way, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d, s := newDepot(), newEdition("Cache-Control", "max-age=600", "Surrogate-Key", "wares")
+					a := nodes(t, 1, d, &s.site, Config{Shared: shared{Bus: d}})[0]
+					a.get(t, "/shop/a", "/shop/a of 1")
+					d.fault.Store(dead)
+					for _, other := range []string{"/b", "/c", "/d"} {
+						a.get(t, other, "")
+						time.Sleep(budget)
+					}
+					if hangUp {
+						d.hangUp()
+						synctest.Wait()
+					} else {
+						time.Sleep(time.Minute)
+					}
+					s.status.Store(http.StatusServiceUnavailable)
+					s.takes.Store(int64(time.Second))
+					var wg sync.WaitGroup
+					wg.Go(func() {
+						if got := a.get(t, "/shop/a", ""); got.StatusCode != http.StatusServiceUnavailable {
+							t.Errorf("%s %s", got.Status, got.Header.Get("Cache-Status"))
+						}
+					})
+					time.Sleep(500 * time.Millisecond)
+					s.status.Store(0)
+					s.takes.Store(0)
+					if err := purge(t, a); err != nil {
+						t.Error(err)
+					}
+					wg.Wait()
+					d.fault.Store(sound)
+					time.Sleep(settled)
+				})
+			})
+		}
+	}
 }
 
 // TestSharedAwayAsks: while that tier is away, a handler is asked about what there
