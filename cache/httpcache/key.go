@@ -131,7 +131,7 @@ const variantMark = "v"
 
 // sumIn is the hash in the last part of the key of a variant.
 func sumIn(vary string) (sum hashSum) {
-	base64.RawURLEncoding.Decode(sum[:], []byte(strings.TrimPrefix(vary, variantMark)))
+	_, _ = base64.RawURLEncoding.Decode(sum[:], []byte(strings.TrimPrefix(vary, variantMark)))
 	return sum
 }
 
