@@ -183,7 +183,7 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	defer cancel(nil)
 	// The store's load does not end with this function: what is handed over last is
 	// still on its way then.
-	wanted, abandon := context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // nothing hangs on it
+	wanted, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	f.mu.Lock()
 	f.cancel = func(cause error) {
 		cancel(cause)
@@ -198,7 +198,6 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	defer stop()
 
 	if x.p != nil && !h.still(x) {
-		h.open(f, true, nil, "")
 		return nil, false // somebody has just renewed it, or it was purged
 	}
 	t := h.book(wanted, f.key, x.p != nil)

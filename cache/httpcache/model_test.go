@@ -39,7 +39,7 @@ const modelHost = "http://site.example"
 
 var modelPaths = []string{"/a/1", "/a/2", "/b/1"}
 
-func (s *truth) note(format string, args ...any) {
+func (s *truth) notef(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trace = append(s.trace, fmt.Sprintf(format, args...))
@@ -174,7 +174,7 @@ func (s *truth) get(path string, front http.Handler) string {
 	w := httptest.NewRecorder()
 	front.ServeHTTP(w, r)
 	got, b := w.Result(), w.Body.String()
-	s.note("%s %s %v: %d %q %q %q", r.Method, path, r.Header, got.StatusCode, b, got.Header.Get("Etag"), got.Header.Get("Cache-Status"))
+	s.notef("%s %s %v: %d %q %q %q", r.Method, path, r.Header, got.StatusCode, b, got.Header.Get("Etag"), got.Header.Get("Cache-Status"))
 	for _, text := range []string{b, strings.Trim(got.Header.Get("Etag"), `"`)} {
 		if text == "" {
 			continue
