@@ -66,7 +66,7 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 			switch out {
 			case served:
 				h.stats.collapsed.Add(1)
-				h.show(w, x.r, p, h.clock.Now(), how)
+				h.show(w, x, p, h.clock.Now(), how)
 				return
 			case left:
 				h.gone(w, x.r)
@@ -94,7 +94,7 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 			if first { // it lay in the tier that processes share
 				how = shown{}
 			}
-			h.show(w, x.r, x.p, now, how)
+			h.show(w, x, x.p, now, how)
 			return
 		case miss, validate, alone:
 		}
@@ -226,7 +226,7 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	}
 	if p, now := x.p, h.clock.Exact(); what == miss && p != nil && now < p.pause.Load() && h.standsIn(p, now) {
 		h.land(f, p, shown{})
-		h.show(w, x.r, p, now, shown{})
+		h.show(w, x, p, now, shown{})
 		return nil, true
 	}
 	rec := h.record(w, x, what)
@@ -291,7 +291,7 @@ func (h *Cache) renew(x *exchange) {
 	old := x.p
 	far := *x
 	far.p, far.asked, far.primary, far.key = old, nil, x.primary.own(), f.key
-	far.r = background(x.r)
+	far.r, far.said = background(x.r), 0
 	go func() {
 		defer h.work.Done()
 		defer func() { <-h.refreshes }()

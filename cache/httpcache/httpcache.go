@@ -19,12 +19,13 @@ import (
 // Cache is an HTTP cache in front of a handler. All methods may be called from many
 // goroutines.
 type Cache struct {
-	cfg      Config
-	off      uint64 // rules that are not in force: for tests
-	ignore   []string
-	statuses [600]bool
-	clock    *coarse.Clock
-	store    *cache.Cache[Key, *Response]
+	cfg        Config
+	off        uint64 // rules that are not in force: for tests
+	ignore     []string
+	keyLengths uint64 // of the names in KeyHeaders
+	statuses   [600]bool
+	clock      *coarse.Clock
+	store      *cache.Cache[Key, *Response]
 
 	seed      maphash.Seed
 	flights   [flightShards]flightShard
@@ -70,7 +71,7 @@ func New(cfg Config) (*Cache, error) {
 		return nil, fmt.Errorf("seawall/httpcache: %w", err)
 	}
 	h := &Cache{
-		cfg: cfg, ignore: cfg.IgnoreQuery, clock: clock, store: store, seed: maphash.MakeSeed(),
+		cfg: cfg, ignore: cfg.IgnoreQuery, keyLengths: lengthsOf(cfg.KeyHeaders), clock: clock, store: store, seed: maphash.MakeSeed(),
 		refreshes: make(chan struct{}, cfg.MaxRefreshes),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())

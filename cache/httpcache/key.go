@@ -25,7 +25,9 @@ type Key struct {
 }
 
 // keyOf is the key of a request, as far as it is known before its response.
-func (h *Cache) keyOf(r *http.Request) Key {
+func (h *Cache) keyOf(r *http.Request) Key { return h.keyFor(r, saidAny) }
+
+func (h *Cache) keyFor(r *http.Request, said said) Key {
 	k := Key{Method: http.MethodGet, Scheme: "http", Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery}
 	switch {
 	case h.cfg.Scheme != nil:
@@ -40,7 +42,7 @@ func (h *Cache) keyOf(r *http.Request) Key {
 	if k.Query != "" && len(h.ignore) > 0 {
 		k.Query = h.withoutIgnored(k.Query)
 	}
-	if h.on(ruleKeyHeaders) {
+	if said&saidKey != 0 && h.on(ruleKeyHeaders) {
 		for _, name := range h.cfg.KeyHeaders {
 			if values, there := r.Header[name]; there {
 				k.Vary = appendPart(k.Vary, "h", name, values)

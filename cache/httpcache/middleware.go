@@ -14,13 +14,18 @@ import (
 // and no allocation beyond net/http's own.
 func (h *Cache) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case h.passAll.Load() && h.passes(r) || h.cfg.Bypass != nil && h.cfg.Bypass(r) || r.Header["Upgrade"] != nil:
+		if h.passAll.Load() && h.passes(r) || h.cfg.Bypass != nil && h.cfg.Bypass(r) {
+			h.stats.bypassed.Add(1)
+			next.ServeHTTP(w, r)
+			return
+		}
+		switch said := h.said(r.Header); {
+		case said&saidUpgrade != 0 && r.Header["Upgrade"] != nil:
 			h.stats.bypassed.Add(1)
 			next.ServeHTTP(w, r)
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
-			if h.mayAnswer(r) {
-				h.answer(w, r, next)
+			if h.mayAnswer(r, said) {
+				h.answer(w, r, next, said)
 				return
 			}
 			h.stats.bypassed.Add(1)
@@ -47,11 +52,11 @@ func (h *Cache) passes(r *http.Request) bool {
 // mayAnswer says whether what is stored, or will be, can be the answer to a GET or
 // HEAD: not if it has a body that would have to be part of the key, nor if it has
 // conditions that only the origin can judge (RFC 9111, 4.3.2).
-func (h *Cache) mayAnswer(r *http.Request) bool {
+func (h *Cache) mayAnswer(r *http.Request, said said) bool {
 	if h.on(ruleBody) && (r.ContentLength != 0 || len(r.TransferEncoding) > 0) {
 		return false
 	}
-	return r.Header["If-Match"] == nil && r.Header["If-Unmodified-Since"] == nil
+	return said&saidOriginOnly == 0 || r.Header["If-Match"] == nil && r.Header["If-Unmodified-Since"] == nil
 }
 
 // exchange is one request and what is found for it.
@@ -66,6 +71,7 @@ type exchange struct {
 	spare   bool      // that is in L1
 	asked   *directives
 	began   int64
+	said    said
 }
 
 // find looks up what is stored for a request.
@@ -147,8 +153,11 @@ const (
 )
 
 // answer serves a GET or HEAD.
-func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	x := exchange{r: r, next: next, primary: h.keyOf(r), asked: asks(r)}
+func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler, said said) {
+	x := exchange{r: r, next: next, primary: h.keyFor(r, said), said: said}
+	if said&saidDirective != 0 {
+		x.asked = asks(r)
+	}
 	h.find(&x)
 	now := h.clock.Now()
 	what := h.judge(&x, now)
@@ -160,14 +169,14 @@ func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler
 	switch what {
 	case hit:
 		h.stats.hits.Add()
-		h.show(w, r, x.p, now, shown{})
+		h.show(w, &x, x.p, now, shown{})
 		return
 	case showOld, renew:
 		h.stats.stale.Add(1)
 		if what == renew {
 			h.renew(&x)
 		}
-		h.show(w, r, x.p, now, shown{})
+		h.show(w, &x, x.p, now, shown{})
 		return
 	case miss, validate, alone:
 	}

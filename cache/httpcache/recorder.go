@@ -420,7 +420,7 @@ func (rec *recorder) finish(r *http.Request) (askAgain bool) {
 		}
 		how := shown{fwd: rec.fwd, status: rec.status, detail: "stale-if-error"}
 		h.land(rec.f, rec.old, how)
-		h.show(rec.w, rec.x.r, rec.old, h.clock.Exact(), how)
+		h.show(rec.w, rec.x, rec.old, h.clock.Exact(), how)
 	case undecided, passing:
 	}
 	return false

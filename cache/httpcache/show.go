@@ -20,17 +20,17 @@ type shown struct {
 }
 
 // show answers with what is stored.
-func (h *Cache) show(w http.ResponseWriter, r *http.Request, p *Response, now int64, how shown) {
-	header := w.Header()
+func (h *Cache) show(w http.ResponseWriter, x *exchange, p *Response, now int64, how shown) {
+	r, header := x.r, w.Header()
 	p.write(header)
 	h.mark(header, p, now, how)
 	if p.status == http.StatusOK {
-		if h.on(ruleNotModified) && h.unchanged(r, p) {
+		if x.said&saidCondition != 0 && h.on(ruleNotModified) && h.unchanged(r, p) {
 			notModified(header)
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
-		if r.Header["Range"] != nil && r.Method == http.MethodGet && h.on(ruleRange) && ofBytes(r.Header["Range"]) {
+		if x.said&saidRange != 0 && r.Header["Range"] != nil && r.Method == http.MethodGet && h.on(ruleRange) && ofBytes(r.Header["Range"]) {
 			h.part(w, r, p)
 			return
 		}

@@ -335,7 +335,7 @@ func (rec *recorder) updated() bool {
 	} else {
 		h.land(rec.f, nil, shown{})
 	}
-	h.show(rec.w, rec.x.r, p, now, how)
+	h.show(rec.w, rec.x, p, now, how)
 	return true
 }
 
