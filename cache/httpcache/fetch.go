@@ -200,21 +200,17 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	if x.p != nil && !h.still(x) {
 		return nil, false // somebody has just renewed it, or it was purged
 	}
-	t := h.book(wanted, f.key, x.p != nil)
-	select {
-	case <-t.call:
-	case l := <-t.got:
-		if l.err == nil {
-			// Landed meanwhile, or brought by another process. Here it may be gone
-			// again, if there is no room for it, or the Bus has missed something.
-			if l.p.kind == varies || l.p.kind == whole && l.p.times.fresh(h.clock.Exact()) > 0 {
-				h.land(f, l.p, shown{})
-			}
-			h.open(f, true, nil, "") // who waits is to look, too
-			return l.p, false
+	t, p := h.permit(wanted, ctx, x, f)
+	switch {
+	case p != nil:
+		// Landed meanwhile, or brought by another process. Here it may be gone
+		// again, if there is no room for it, or the Bus has missed something.
+		if p.kind == varies || p.kind == whole && p.times.fresh(h.clock.Exact()) > 0 {
+			h.land(f, p, shown{})
 		}
-		t = nil // the store is closed, or so: without it
-	case <-ctx.Done():
+		h.open(f, true, nil, "") // who waits is to look, too
+		return p, false
+	case ctx.Err() != nil:
 		t.settle(loaded{err: errNotKept})
 		h.gone(w, x.r)
 		return nil, true
@@ -233,6 +229,29 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	rec.f, rec.t = f, t
 	rec.run(ctx)
 	return nil, true
+}
+
+// permit waits for the store's leave to ask the handler, or returns what there is now.
+// Where no other process has a say there is no ticket: its two goroutines take as long
+// as all the rest of a miss.
+func (h *Cache) permit(wanted, ctx context.Context, x *exchange, f *flight) (*ticket, *Response) {
+	if h.cfg.Shared.L2 == nil {
+		if p := h.peek(x.key); p != x.p {
+			return nil, p
+		}
+		return nil, nil
+	}
+	t := h.book(wanted, f.key, x.p != nil)
+	select {
+	case <-t.call:
+	case l := <-t.got:
+		if l.err == nil {
+			return nil, l.p
+		}
+		return nil, nil // the store is closed, or so: without it
+	case <-ctx.Done():
+	}
+	return t, nil
 }
 
 // spare is what there is here and was to be looked up in the tier that processes

@@ -206,10 +206,12 @@ func (rec *recorder) pass(err error, said bool) {
 	if err == nil {
 		note = h.marker(rec, rec.status)
 	}
-	rec.t.settle(note)
-	if note.p != nil && note.p.kind == wants && rec.t != nil {
+	h.note(rec, note)
+	if note.p != nil && note.p.kind == wants && rec.f != nil {
 		// The others look again, and one of them asks for the whole.
-		<-rec.t.got
+		if rec.t != nil {
+			<-rec.t.got
+		}
 		h.open(rec.f, true, nil, "")
 		h.land(rec.f, nil, shown{})
 	}

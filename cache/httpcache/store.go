@@ -107,6 +107,16 @@ func (h *Cache) marker(rec *recorder, status int) loaded {
 	return loaded{p: note, meta: cache.Meta{TTL: h.cfg.HitForMiss}}
 }
 
+// note keeps a marker for those who come while others wait.
+func (h *Cache) note(rec *recorder, l loaded) {
+	if rec.t != nil || rec.f == nil || l.err != nil {
+		rec.t.settle(l)
+		return
+	}
+	l.meta.Since = rec.since
+	_ = h.set(context.WithoutCancel(rec.x.r.Context()), rec.x, rec.f.key, l.p, l.meta) // purged or closed: then it is not
+}
+
 // keep stores a response, and says whether it did.
 func (h *Cache) keep(rec *recorder, p *Response) bool {
 	x := rec.x
