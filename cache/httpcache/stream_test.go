@@ -187,6 +187,28 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
+// TestTooLongNow: as well where what is there was shorter.
+func TestTooLongNow(t *testing.T) {
+	inBubble(t, Config{MaxBody: 1000, Wait: time.Hour}, func(t *testing.T, h *Cache) {
+		n := 1
+		front := h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			for range n {
+				io.WriteString(w, strings.Repeat("x", 100))
+				time.Sleep(time.Second)
+			}
+		}))
+		ask(front, "GET", "/a")
+		time.Sleep(2 * time.Minute)
+		n = 30
+		for i, got := range rush(front, 20, "/a", nil) {
+			if len(body(got.Response)) != 3000 || got.took > 40*time.Second {
+				t.Errorf("%d after %v", i, got.took)
+			}
+		}
+	})
+}
+
 // TestWriteError: who has gone is not waited for, and takes nothing from others; if
 // there are none, the handler hears of it and nothing is kept.
 func TestWriteError(t *testing.T) {
