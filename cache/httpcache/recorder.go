@@ -367,7 +367,7 @@ func (rec *recorder) giveUp() error {
 	held := rec.mode == holding
 	rec.mode = passing
 	rec.h.stats.tooLong.Add(1)
-	rec.t.settle(rec.h.marker(rec, rec.status))
+	rec.h.note(rec, rec.h.marker(rec, rec.status))
 	rec.h.scatter(rec.f)
 	buf := rec.buf
 	rec.buf, rec.draft = nil, nil
