@@ -185,6 +185,7 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	// still on its way then.
 	wanted, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	f.mu.Lock()
+	f.abandon = abandon
 	f.cancel = func(cause error) {
 		cancel(cause)
 		abandon()

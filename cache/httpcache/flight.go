@@ -18,6 +18,8 @@ type flight struct {
 	opened  bool
 	over    bool
 	cancel  func(cause error)
+	abandon func() // the store's load
+	stuck   bool   // its client does not read
 
 	// Before header is closed:
 	shared bool
@@ -140,6 +142,34 @@ func (h *Cache) land(f *flight, p *Response, how shown) {
 		f.over, f.p, f.how = true, p, how
 		close(f.done)
 	}
+}
+
+// strand ends a flight whose client does not read, for all others.
+func (h *Cache) strand(f *flight) {
+	f.mu.Lock()
+	f.stuck = true
+	f.mu.Unlock()
+	h.stats.stalled.Add(1)
+	h.land(f, nil, shown{})
+	f.abandon()
+}
+
+func (f *flight) isStuck() bool {
+	if f == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stuck
+}
+
+// overtaken says whether the others have something newer by now.
+func (f *flight) overtaken(h *Cache, x *exchange) bool {
+	if !f.isStuck() {
+		return false
+	}
+	p := h.peek(x.key)
+	return p != nil && p != x.p && p.times.began >= x.began
 }
 
 // scatter ends a flight with nothing that others could ever have.

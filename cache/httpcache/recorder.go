@@ -45,6 +45,7 @@ type recorder struct {
 	declared int64     // Content-Length, or -1
 	buf      []byte
 	broken   bool // the handler was told that the client is gone
+	stall    *time.Timer
 }
 
 type mode uint8
@@ -61,6 +62,10 @@ const (
 // holdMost is how much of an answer that nobody else waits for is held back to know
 // its length and whether it is complete.
 const holdMost = 64 << 10
+
+// stallMost is for how long others wait for a client that does not read what is
+// sent to it: then they have the handler asked anew.
+const stallMost = 250 * time.Millisecond
 
 // record makes a recorder for one request.
 func (h *Cache) record(w http.ResponseWriter, x *exchange, what verdict) *recorder {
@@ -299,7 +304,10 @@ func (rec *recorder) Write(b []byte) (int, error) {
 	}
 	rec.buf = append(rec.buf, b...)
 	if rec.mode == teeing {
-		if n, err := rec.toClient(b); err != nil && (rec.f == nil || !rec.f.others()) {
+		rec.watch()
+		n, err := rec.toClient(b)
+		rec.unwatch()
+		if err != nil && (rec.f == nil || !rec.f.others()) {
 			rec.broken = true
 			return n, err
 		}
@@ -339,7 +347,29 @@ func (rec *recorder) FlushError() error {
 		}
 	case undecided, passing, teeing:
 	}
+	if rec.mode == teeing {
+		rec.watch()
+		defer rec.unwatch()
+	}
 	return http.NewResponseController(rec.w).Flush()
+}
+
+// watch sees to it that who waits for this answer does not wait for its client. What
+// is held back needs no watching: the handler does not notice its client then.
+func (rec *recorder) watch() {
+	switch {
+	case rec.f == nil:
+	case rec.stall == nil:
+		rec.stall = time.AfterFunc(stallMost, func() { rec.h.strand(rec.f) })
+	default:
+		rec.stall.Reset(stallMost)
+	}
+}
+
+func (rec *recorder) unwatch() {
+	if rec.stall != nil {
+		rec.stall.Stop()
+	}
 }
 
 // HijackConn hands the connection over: what follows is nobody else's.
@@ -357,6 +387,8 @@ func (rec *recorder) HijackConn() (net.Conn, *bufio.ReadWriter, error) {
 func (rec *recorder) tee() error {
 	rec.mode = teeing
 	rec.complete(false)
+	rec.watch()
+	defer rec.unwatch()
 	rec.send(shown{fwd: rec.fwd, status: rec.status, stored: true}, true)
 	_, err := rec.toClient(rec.buf)
 	return err
@@ -432,7 +464,7 @@ func (rec *recorder) finish(r *http.Request) (askAgain bool) {
 func (rec *recorder) end(r *http.Request) {
 	h := rec.h
 	complete := (rec.declared < 0 || rec.declared == int64(len(rec.buf))) && r.Context().Err() == nil && !rec.broken && !trailers(rec.w.Header())
-	if !complete && h.on(ruleComplete) {
+	if !complete && h.on(ruleComplete) || rec.f.overtaken(h, rec.x) {
 		rec.t.settle(loaded{err: errNotKept})
 		h.land(rec.f, nil, shown{})
 		if rec.mode == holding {

@@ -19,6 +19,7 @@ type counters struct {
 	misses, stale, collapsed, degraded atomic.Uint64
 	bypassed, stored, tooLong          atomic.Uint64
 	variantsOut, waitedLong, left      atomic.Uint64
+	stalled                            atomic.Uint64
 	refreshes, putOff, panics          atomic.Uint64
 	purges, invalidated                atomic.Uint64
 }
@@ -42,9 +43,11 @@ type Stats struct {
 	// VariantsOut went because a URL had more than MaxVariants.
 	VariantsOut uint64 `json:"variants_out"`
 	// WaitedLong waited for somebody else's answer longer than Wait; Left went away
-	// before there was one.
+	// before there was one. Stalled are answers for which others waited no longer
+	// because the client who asked first did not read them.
 	WaitedLong uint64 `json:"waited_long"`
 	Left       uint64 `json:"left"`
+	Stalled    uint64 `json:"stalled"`
 	// Refreshes were made in the background; PutOff were too many at once, and Panics
 	// ended by one of the handler's.
 	Refreshes uint64 `json:"refreshes"`
@@ -66,7 +69,7 @@ func (h *Cache) Stats() Stats {
 	return Stats{
 		Hits: s.hits.Total(), Stale: s.stale.Load(), Misses: s.misses.Load(), Collapsed: s.collapsed.Load(), Degraded: s.degraded.Load(),
 		Bypassed: s.bypassed.Load(), Stored: s.stored.Load(), TooLong: s.tooLong.Load(), VariantsOut: s.variantsOut.Load(),
-		WaitedLong: s.waitedLong.Load(), Left: s.left.Load(), Refreshes: s.refreshes.Load(), PutOff: s.putOff.Load(), Panics: s.panics.Load(),
+		WaitedLong: s.waitedLong.Load(), Left: s.left.Load(), Stalled: s.stalled.Load(), Refreshes: s.refreshes.Load(), PutOff: s.putOff.Load(), Panics: s.panics.Load(),
 		Purges: s.purges.Load(), Invalidated: s.invalidated.Load(), Refreshing: len(h.refreshes), Store: h.store.Stats(),
 	}
 }
@@ -90,7 +93,7 @@ func (h *Cache) Snapshot() seawall.Snapshot {
 			counter("requests_total", st.Stale, result("stale")), counter("requests_total", st.Bypassed, result("bypassed")),
 			counter("collapsed_total", st.Collapsed), counter("degraded_total", st.Degraded),
 			counter("stored_total", st.Stored), counter("too_long_total", st.TooLong), counter("variants_out_total", st.VariantsOut),
-			counter("waited_long_total", st.WaitedLong), counter("left_total", st.Left),
+			counter("waited_long_total", st.WaitedLong), counter("stalled_total", st.Stalled), counter("left_total", st.Left),
 			counter("refreshes_total", st.Refreshes), counter("refreshes_put_off_total", st.PutOff), counter("panics_total", st.Panics),
 			counter("purges_total", st.Purges), counter("invalidated_total", st.Invalidated),
 			gauge("refreshing", st.Refreshing), gauge("entries", st.Store.Entries),

@@ -141,7 +141,7 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 			break
 		}
 		rec.t.settle(loaded{p: p, meta: meta})
-		if err = (<-rec.t.got).err; errors.Is(err, context.DeadlineExceeded) {
+		if err = (<-rec.t.got).err; errors.Is(err, context.DeadlineExceeded) || err != nil && rec.f.isStuck() {
 			err = h.set(ctx, x, x.key.own(), p, meta) // it took longer than LoadTimeout
 		}
 	case len(rec.names) == 0:
