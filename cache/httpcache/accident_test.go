@@ -23,7 +23,7 @@ var accidents = map[string]func(){
 	"value":  func() { panic("a value") },
 	"abort":  func() { panic(http.ErrAbortHandler) },
 	"goexit": runtime.Goexit,
-	"error":  func() { var none map[string]int; none["a"]++ },
+	"error":  func() { var none map[string]int; none["a"]++ }, //nolint:staticcheck // that is what it is for
 }
 
 // moments are when: what the handler has done until then.

@@ -15,7 +15,7 @@ var faults = map[string]int32{"dead": dead, "frozen": frozen, "slow": slow}
 func eachFault(t *testing.T, test func(t *testing.T, d *depot, fault int32, s *edition, cfg Config)) {
 	for name, fault := range faults {
 		for form, fields := range map[string][]string{"plain": {}, "variant": {"Vary", "Accept-Language"}} {
-			for _, bus := range []string{"bus", "no bus"} {
+			for _, bus := range buses() {
 				t.Run(name+"/"+form+"/"+bus, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						d, s := newDepot(), newEdition(append([]string{"Cache-Control", "max-age=600"}, fields...)...)

@@ -69,7 +69,8 @@ func (h *Cache) Stats() Stats {
 	return Stats{
 		Hits: s.hits.Total(), Stale: s.stale.Load(), Misses: s.misses.Load(), Collapsed: s.collapsed.Load(), Degraded: s.degraded.Load(),
 		Bypassed: s.bypassed.Load(), Stored: s.stored.Load(), TooLong: s.tooLong.Load(), VariantsOut: s.variantsOut.Load(),
-		WaitedLong: s.waitedLong.Load(), Left: s.left.Load(), Stalled: s.stalled.Load(), Refreshes: s.refreshes.Load(), PutOff: s.putOff.Load(), Panics: s.panics.Load(),
+		WaitedLong: s.waitedLong.Load(), Left: s.left.Load(), Stalled: s.stalled.Load(),
+		Refreshes: s.refreshes.Load(), PutOff: s.putOff.Load(), Panics: s.panics.Load(),
 		Purges: s.purges.Load(), Invalidated: s.invalidated.Load(), Refreshing: len(h.refreshes), Store: h.store.Stats(),
 	}
 }

@@ -26,7 +26,8 @@ func (h *Cache) storable(rec *recorder, status int, header http.Header, d *direc
 	switch {
 	case r.Method != http.MethodGet || status < 200 || h.on(ruleStatus) && (status >= len(h.statuses) || !h.statuses[status]):
 	case status == http.StatusPartialContent || status == http.StatusNotModified:
-	case r.Header["Range"] != nil && (header["Content-Range"] != nil || status == http.StatusRequestedRangeNotSatisfiable): // a part, whatever its status says, or none
+	case r.Header["Range"] != nil && (header["Content-Range"] != nil || status == http.StatusRequestedRangeNotSatisfiable):
+		// a part, whatever its status says, or none
 	case h.forbidden(status, d), h.personal(r, header, d):
 	case rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
 	case rec.unclear(header):
