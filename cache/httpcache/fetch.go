@@ -181,9 +181,12 @@ type leading struct{}
 func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict) (brought *Response, done bool) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.WithoutCancel(x.r.Context()), leading{}, h))
 	defer cancel(nil)
-	// The store's load does not end with this function: what is handed over last is
-	// still on its way then.
-	wanted, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	wanted, abandon := ctx, func() {}
+	if h.cfg.Shared.L2 != nil {
+		// The store's load does not end with this function: what is handed over last is
+		// still on its way then.
+		wanted, abandon = context.WithCancel(context.WithoutCancel(ctx))
+	}
 	f.mu.Lock()
 	f.abandon = abandon
 	f.cancel = func(cause error) {

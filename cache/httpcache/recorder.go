@@ -522,6 +522,9 @@ func trailers(header http.Header) bool {
 }
 
 func declaredLength(header http.Header) int64 {
+	if header["Content-Length"] == nil {
+		return -1
+	}
 	if n, err := strconv.ParseInt(first(header["Content-Length"]), 10, 63); err == nil && n >= 0 {
 		return n
 	}

@@ -101,8 +101,8 @@ var goals = []goal{
 	{"http-hit/serial", "seawall", "gregjones", 0.20, part, 0},
 	{"http-hit/parallel", "seawall", "none", 1000, above, 0},
 	{"http-hit/parallel", "seawall", "gregjones", 0.20, part, 0},
-	{"http-miss/serial", "seawall", "gregjones", 3, part, 100},
-	{"http-miss/parallel", "seawall", "gregjones", 3, part, 100},
+	{"http-miss/serial", "seawall", "gregjones", 1.5, part, 70},
+	{"http-miss/parallel", "seawall", "gregjones", 1.5, part, 70},
 	{"http-coalesce/serial", "seawall", "victorspringer", 0.75, part, 20},
 	{"http-coalesce/parallel", "seawall", "victorspringer", 0.75, part, 20},
 }
