@@ -3,7 +3,9 @@ package httpcache
 import (
 	"context"
 	"errors"
+	"log"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/seawall-go/seawall"
@@ -46,15 +48,16 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 	}
 	h.stats.misses.Add(1)
 	x.began = h.clock.Exact()
-	if x.r.Method == http.MethodHead || x.r.Header["Range"] != nil && x.p == nil ||
+	if x.r.Method == http.MethodHead || x.r.Header["Range"] != nil ||
 		x.asked != nil && x.asked.noStore && h.on(ruleRequestNoStore) {
 		what = alone
 	}
+	failures := 0
 	for range attempts {
 		if what == alone {
 			break
 		}
-		f, first := h.join(x.key)
+		f, first := h.join(x.flightKey())
 		var brought *Response
 		if first {
 			var done bool
@@ -72,8 +75,14 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 				h.gone(w, x.r)
 				return
 			case by:
+				x.behind = f
 				h.solo(w, x, what)
 				return
+			case hangs:
+				h.refuse(w, x, seawall.DeadlineExceeded)
+				return
+			case failed:
+				failures++
 			case again:
 				brought = p
 			}
@@ -98,8 +107,20 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 			return
 		case miss, validate, alone:
 		}
+		if failures == attempts { // a handler that fails must not have the whole crowd now
+			h.refuse(w, x, seawall.Overloaded)
+			return
+		}
 	}
 	h.solo(w, x, what)
+}
+
+// refuse answers a request for which enough others have asked, and got nothing.
+func (h *Cache) refuse(w http.ResponseWriter, x *exchange, reason seawall.Reason) {
+	h.stats.refused.Add(1)
+	h.cfg.Responder(w, x.r, &seawall.Rejection{
+		Component: component, Name: h.cfg.Name, Reason: reason, RetryAfter: time.Duration(jittered(2 * time.Second)),
+	})
 }
 
 // gone ends a request whose context has ended while it waited.
@@ -194,14 +215,19 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 		abandon()
 	}
 	f.mu.Unlock()
-	defer func() { // if nothing has before, also after a panic: then the next one tries
-		h.open(f, true, nil, "")
-		h.land(f, nil, shown{})
+	ended := false
+	defer func() { // if nothing has before: then the next one tries
+		if ended {
+			h.retry(f)
+		} else { // a panic
+			h.fail(f)
+		}
 	}()
 	stop := context.AfterFunc(x.r.Context(), func() { f.quit(context.Cause(x.r.Context())) })
 	defer stop()
 
 	if x.p != nil && !h.still(x) {
+		ended = true
 		return nil, false // somebody has just renewed it, or it was purged
 	}
 	t, p := h.permit(wanted, ctx, x, f)
@@ -213,9 +239,11 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 			h.land(f, p, shown{})
 		}
 		h.open(f, true, nil, "") // who waits is to look, too
+		ended = true
 		return p, false
 	case ctx.Err() != nil:
 		t.settle(loaded{err: errNotKept})
+		ended = true
 		h.gone(w, x.r)
 		return nil, true
 	}
@@ -226,12 +254,14 @@ func (h *Cache) lead(w http.ResponseWriter, x *exchange, f *flight, what verdict
 	}
 	if p, now := x.p, h.clock.Exact(); what == miss && p != nil && now < p.pause.Load() && h.standsIn(p, now) {
 		h.land(f, p, shown{})
+		ended = true
 		h.show(w, x, p, now, shown{})
 		return nil, true
 	}
 	rec := h.record(w, x, what)
 	rec.f, rec.t = f, t
 	rec.run(ctx)
+	ended = true
 	return nil, true
 }
 
@@ -245,7 +275,7 @@ func (h *Cache) permit(wanted, ctx context.Context, x *exchange, f *flight) (*ti
 		}
 		return nil, nil
 	}
-	t := h.book(wanted, f.key, x.p != nil)
+	t := h.book(wanted, f.key.Key, x.p != nil)
 	select {
 	case <-t.call:
 	case l := <-t.got:
@@ -291,7 +321,7 @@ func (h *Cache) solo(w http.ResponseWriter, x *exchange, what verdict) {
 // renew asks the handler in the background, unless that is under way, or too many
 // others are.
 func (h *Cache) renew(x *exchange) {
-	if h.underWay(x.key) {
+	if h.underWay(x.flightKey()) {
 		return
 	}
 	select {
@@ -300,7 +330,7 @@ func (h *Cache) renew(x *exchange) {
 		h.stats.putOff.Add(1)
 		return
 	}
-	f, first := h.join(x.key)
+	f, first := h.join(x.flightKey())
 	if !first || !h.begin() {
 		if first {
 			h.land(f, nil, shown{})
@@ -313,7 +343,7 @@ func (h *Cache) renew(x *exchange) {
 	h.stats.refreshes.Add(1)
 	old := x.p
 	far := *x
-	far.p, far.asked, far.primary, far.key = old, nil, x.primary.own(), f.key
+	far.p, far.asked, far.primary, far.key = old, nil, x.primary.own(), f.key.Key
 	far.r, far.said = background(x.r), 0
 	go func() {
 		defer h.work.Done()
@@ -323,7 +353,9 @@ func (h *Cache) renew(x *exchange) {
 			if !ok { // a panic of the handler's must not end the process
 				if v := recover(); v != nil {
 					h.stats.panics.Add(1)
+					h.log(&far, v)
 				}
+				h.renewalFailed(&far, seawall.CircuitOpen)
 				h.pause(old)
 			}
 		}()
@@ -336,6 +368,26 @@ func (h *Cache) renew(x *exchange) {
 		h.lead(&sink{header: make(http.Header)}, &far, f, validate)
 		ok = true
 	}()
+}
+
+// renewalFailed tells of a renewal in the background.
+func (h *Cache) renewalFailed(x *exchange, reason seawall.Reason) {
+	h.stats.failed.Add(1)
+	if h.cfg.Observer != nil {
+		h.cfg.Observer.Observe(x.r.Context(), seawall.Event{Component: component, Name: h.cfg.Name, Outcome: seawall.Degraded, Reason: reason})
+	}
+}
+
+// log tells of a panic in the background what net/http would in the foreground.
+func (h *Cache) log(x *exchange, v any) {
+	if v == http.ErrAbortHandler { //nolint:errorlint // as net/http does
+		return
+	}
+	printf := log.Printf
+	if s, ok := x.r.Context().Value(http.ServerContextKey).(*http.Server); ok && s.ErrorLog != nil {
+		printf = s.ErrorLog.Printf
+	}
+	printf("seawall/httpcache: panic while %q was renewed: %v\n%s", x.primary.Path, v, debug.Stack())
 }
 
 // background is a request like r that nobody waits for.

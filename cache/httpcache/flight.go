@@ -3,12 +3,14 @@ package httpcache
 import (
 	"sync"
 	"time"
+
+	"github.com/seawall-go/seawall"
 )
 
 // flight is one request that others who ask the same wait for. It is served in the
 // goroutine of the one who came first.
 type flight struct {
-	key    Key
+	key    flightKey
 	header chan struct{} // closed when it is known whether others may have the answer
 	done   chan struct{} // closed at its end
 
@@ -20,6 +22,8 @@ type flight struct {
 	cancel  func(cause error)
 	abandon func() // the store's load
 	stuck   bool   // its client does not read
+	gone    int    // how many have stopped waiting for it, and asked by themselves
+	failed  bool   // it has ended in a failure: nobody is to wait for that again
 
 	// Before header is closed:
 	shared bool
@@ -34,9 +38,18 @@ type flight struct {
 
 const flightShards = 64
 
+// flightKey is who waits for whom. Authorized requests wait for each other: what is
+// for one of them alone must not send all others to the handler.
+type flightKey struct {
+	Key
+	authorized bool
+}
+
+func (x *exchange) flightKey() flightKey { return flightKey{x.key, x.r.Header["Authorization"] != nil} }
+
 type flightShard struct {
 	mu    sync.Mutex
-	byKey map[Key]*flight
+	byKey map[flightKey]*flight
 	_     [48]byte // one cache line each
 }
 
@@ -44,24 +57,25 @@ type flightShard struct {
 func (h *Cache) shard(key *Key) *flightShard { return &h.flights[h.slotOf(key)%flightShards] }
 
 // join returns the flight for a key. First says that the caller is to make it.
-func (h *Cache) join(key Key) (f *flight, first bool) {
-	s := h.shard(&key)
+func (h *Cache) join(key flightKey) (f *flight, first bool) {
+	s := h.shard(&key.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f = s.byKey[key]; f != nil && f.enter() {
 		return f, false
 	}
-	f = &flight{key: key.own(), header: make(chan struct{}), done: make(chan struct{}), waiters: 1}
+	key.Key = key.own()
+	f = &flight{key: key, header: make(chan struct{}), done: make(chan struct{}), waiters: 1}
 	if s.byKey == nil {
-		s.byKey = make(map[Key]*flight)
+		s.byKey = make(map[flightKey]*flight)
 	}
 	s.byKey[f.key] = f
 	return f, true
 }
 
 // underWay says whether there is a flight for a key.
-func (h *Cache) underWay(key Key) bool {
-	s := h.shard(&key)
+func (h *Cache) underWay(key flightKey) bool {
+	s := h.shard(&key.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byKey[key] != nil
@@ -69,7 +83,7 @@ func (h *Cache) underWay(key Key) bool {
 
 // forget lets who comes from now on wait for something else.
 func (h *Cache) forget(f *flight) {
-	s := h.shard(&f.key)
+	s := h.shard(&f.key.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byKey[f.key] == f {
@@ -172,6 +186,36 @@ func (f *flight) overtaken(h *Cache, x *exchange) bool {
 	return p != nil && p != x.p && p.times.began >= x.began
 }
 
+// mostGo is how many of those who wait for an answer that does not come ask by
+// themselves. The others wait for these, too: a handler that is slow for all must
+// not have all of them at once.
+const mostGo = 8
+
+func (f *flight) goes() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone++
+	return f.gone <= mostGo
+}
+
+// fail ends a flight with a failure of the handler's: one of those who wait tries
+// again.
+func (h *Cache) fail(f *flight) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	f.failed = f.failed || !f.over
+	f.mu.Unlock()
+	h.retry(f)
+}
+
+// retry ends a flight with nothing for others but that they look again.
+func (h *Cache) retry(f *flight) {
+	h.open(f, true, nil, "")
+	h.land(f, nil, shown{})
+}
+
 // scatter ends a flight with nothing that others could ever have.
 func (h *Cache) scatter(f *flight) {
 	if f == nil {
@@ -189,6 +233,8 @@ type outcome uint8
 const (
 	served outcome = iota // there is a response
 	again                 // look again
+	failed                // the same, because the handler has failed
+	hangs                 // it does not answer, and enough others ask it
 	by                    // ask by oneself
 	left                  // the client has gone
 )
@@ -199,13 +245,27 @@ func (h *Cache) follow(x *exchange, f *flight) (*Response, shown, outcome) {
 	late := time.NewTimer(h.cfg.Wait)
 	defer late.Stop()
 	defer f.leave(nil)
-	mine := true
-	for _, moment := range [...]chan struct{}{f.header, f.done} {
+	mine, rounds := true, 0
+	for i, moments := 0, [...]chan struct{}{f.header, f.done}; i < len(moments); i++ {
 		select {
-		case <-moment:
+		case <-moments[i]:
 		case <-late.C:
 			h.stats.waitedLong.Add(1)
-			return nil, shown{}, by
+			h.forget(f) // who comes from now on has nothing to do with it
+			rounds++
+			switch {
+			case h.standsIn(x.p, h.clock.Exact()) && !h.forgotten(x):
+				h.pause(x.p) // who comes now does not wait as long
+				h.degraded(x, seawall.DeadlineExceeded)
+				return x.p, shown{fwd: fwdStale, detail: "timeout"}, served
+			case f.goes():
+				return nil, shown{}, by
+			case rounds == attempts:
+				return nil, shown{}, hangs
+			}
+			late.Reset(h.cfg.Wait)
+			i--
+			continue
 		case <-ctx.Done():
 			return nil, shown{}, left
 		}
@@ -217,6 +277,8 @@ func (h *Cache) follow(x *exchange, f *flight) (*Response, shown, outcome) {
 		mine = len(f.names) == 0 || varyPart(f.names, x.r.Header) == f.vary
 	}
 	switch {
+	case f.failed:
+		return nil, shown{}, failed
 	case f.alone:
 		return nil, shown{}, by
 	case f.p != nil && f.p.kind == varies:

@@ -72,6 +72,7 @@ type exchange struct {
 	spare   bool      // that is in L1
 	asked   *directives
 	began   int64
+	behind  *flight // this one has stopped waiting for it
 	said    said
 }
 
@@ -115,7 +116,7 @@ func (h *Cache) forgotten(x *exchange) bool {
 // would not ask the tier that processes share.
 func (h *Cache) onlyLooks(x *exchange) bool {
 	return (x.r.Method == http.MethodHead || x.r.Header["Range"] != nil || x.asked != nil && (x.asked.onlyIfCached || x.asked.noStore)) &&
-		!h.underWay(x.key)
+		!h.underWay(x.flightKey())
 }
 
 // look fetches what that tier has: under a URL, and if its answers vary, the variant.

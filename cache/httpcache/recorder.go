@@ -45,7 +45,11 @@ type recorder struct {
 	declared int64     // Content-Length, or -1
 	buf      []byte
 	broken   bool // the handler was told that the client is gone
-	stall    *time.Timer
+	reason   seawall.Reason
+	unfit    bool // the answer would be kept for nobody, whoever asked
+	// withdraws is what is to be noted in place of what is stored.
+	withdraws loaded
+	stall     *time.Timer
 }
 
 type mode uint8
@@ -160,7 +164,13 @@ func (rec *recorder) decide(status int, said bool) {
 		return
 	case rec.old != nil && h.failure(status, header) && h.standsIn(rec.old, now) && !h.forgotten(rec.x):
 		rec.mode = dropping
-		h.pause(rec.old)
+		rec.reason = seawall.CircuitOpen // as package cache says of a load that fails
+		if own := first(header[seawall.ReasonHeader]); own != "" {
+			rec.reason = seawall.Reason(own)
+		}
+		if status != http.StatusTooManyRequests { // that is about one client
+			h.pause(rec.old)
+		}
 		rec.t.settle(loaded{err: errNotKept})
 		return
 	}
@@ -171,6 +181,7 @@ func (rec *recorder) decide(status int, said bool) {
 	}
 	rec.declared = declaredLength(header)
 	if !h.storable(rec, status, header, &d, &t, now) {
+		rec.unfit = h.forbidden(status, &d) || !h.personal(rec.x.r, header, &d)
 		rec.keepInside(header)
 		rec.pass(nil, said)
 		return
@@ -211,7 +222,16 @@ func (rec *recorder) pass(err error, said bool) {
 	if err == nil {
 		note = h.marker(rec, rec.status)
 	}
+	if rec.old != nil && note.p != nil { // it takes the place of what is there, if it comes to its end
+		rec.withdraws, note = note, loaded{err: errNotKept}
+	}
 	h.note(rec, note)
+	switch {
+	case note.p != nil:
+		h.scatter(rec.x.behind)
+	case rec.status >= 500 && rec.w.Header()[seawall.ReasonHeader] == nil: // what refuses knows whom, and is ready for all
+		h.fail(rec.f)
+	}
 	if note.p != nil && note.p.kind == wants && rec.f != nil {
 		// The others look again, and one of them asks for the whole.
 		if rec.t != nil {
@@ -449,13 +469,22 @@ func (rec *recorder) finish(r *http.Request) (askAgain bool) {
 		return !rec.updated()
 	case dropping:
 		rec.restore()
-		if _, nobody := rec.w.(*sink); !nobody {
-			h.degraded(rec.x, seawall.CircuitOpen)
+		if _, nobody := rec.w.(*sink); nobody {
+			h.renewalFailed(rec.x, rec.reason)
+		} else {
+			h.degraded(rec.x, rec.reason)
 		}
 		how := shown{fwd: rec.fwd, status: rec.status, detail: "stale-if-error"}
-		h.land(rec.f, rec.old, how)
+		if rec.status != http.StatusTooManyRequests {
+			h.land(rec.f, rec.old, how)
+		}
 		h.show(rec.w, rec.x, rec.old, h.clock.Exact(), how)
-	case undecided, passing:
+	case passing:
+		if rec.withdraws.p != nil {
+			rec.t = nil
+			h.note(rec, rec.withdraws)
+		}
+	case undecided:
 	}
 	return false
 }
@@ -483,6 +512,9 @@ func (rec *recorder) end(r *http.Request) {
 	kept := h.keep(rec, p)
 	how := shown{fwd: rec.fwd, status: rec.status, stored: kept}
 	h.land(rec.f, p, how)
+	if rec.x.behind != nil && kept {
+		h.retry(rec.x.behind)
+	}
 	if !held {
 		return
 	}

@@ -207,9 +207,12 @@ func (w *walk) learn(key string, k *known, got *http.Response, now time.Time, au
 		w.want(got, s.status, text, "Set-Cookie", cookie)
 	}
 	kept := s.status < 500 && s.lifetime >= 0 && (s.etag != "" || !s.noCache && s.lifetime > s.age)
+	nobodys := s.forbidden || !s.cookie && (!authorized || s.leave)
 	switch {
 	case unchanged && s.forbidden:
 		w.forget(key[:4])
+	case k != nil && (k.noCache || k.left(now) <= 0) && nobodys && !unchanged && (s.forbidden || !kept) && !authorized && !noStore && s.status < 500:
+		delete(w.know, key) // it will not be true again
 	case s.forbidden, s.cookie, noStore, authorized && !s.leave:
 	case kept, unchanged:
 		w.know[key] = &known{text: text, etag: s.etag, status: s.status, asked: now, age: s.age, lifetime: max(s.lifetime, 0), noCache: s.noCache, strict: s.strict}

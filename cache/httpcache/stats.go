@@ -19,7 +19,7 @@ type counters struct {
 	misses, stale, collapsed, degraded atomic.Uint64
 	bypassed, stored, tooLong          atomic.Uint64
 	variantsOut, waitedLong, left      atomic.Uint64
-	stalled                            atomic.Uint64
+	stalled, refused, failed           atomic.Uint64
 	refreshes, putOff, panics          atomic.Uint64
 	purges, invalidated                atomic.Uint64
 }
@@ -48,11 +48,16 @@ type Stats struct {
 	WaitedLong uint64 `json:"waited_long"`
 	Left       uint64 `json:"left"`
 	Stalled    uint64 `json:"stalled"`
+	// Refused waited for a handler that failed three times in a row, or answered
+	// nobody for three times Wait.
+	Refused uint64 `json:"refused"`
 	// Refreshes were made in the background; PutOff were too many at once, and Panics
 	// ended by one of the handler's.
+	// Failed are those that failed, also by a panic.
 	Refreshes uint64 `json:"refreshes"`
 	PutOff    uint64 `json:"put_off"`
 	Panics    uint64 `json:"panics"`
+	Failed    uint64 `json:"failed"`
 	// Purges are URLs, tags and prefixes; Invalidated are URLs that unsafe requests
 	// have changed.
 	Purges      uint64 `json:"purges"`
@@ -70,6 +75,7 @@ func (h *Cache) Stats() Stats {
 		Hits: s.hits.Total(), Stale: s.stale.Load(), Misses: s.misses.Load(), Collapsed: s.collapsed.Load(), Degraded: s.degraded.Load(),
 		Bypassed: s.bypassed.Load(), Stored: s.stored.Load(), TooLong: s.tooLong.Load(), VariantsOut: s.variantsOut.Load(),
 		WaitedLong: s.waitedLong.Load(), Left: s.left.Load(), Stalled: s.stalled.Load(),
+		Refused: s.refused.Load(), Failed: s.failed.Load(),
 		Refreshes: s.refreshes.Load(), PutOff: s.putOff.Load(), Panics: s.panics.Load(),
 		Purges: s.purges.Load(), Invalidated: s.invalidated.Load(), Refreshing: len(h.refreshes), Store: h.store.Stats(),
 	}
@@ -94,7 +100,8 @@ func (h *Cache) Snapshot() seawall.Snapshot {
 			counter("requests_total", st.Stale, result("stale")), counter("requests_total", st.Bypassed, result("bypassed")),
 			counter("collapsed_total", st.Collapsed), counter("degraded_total", st.Degraded),
 			counter("stored_total", st.Stored), counter("too_long_total", st.TooLong), counter("variants_out_total", st.VariantsOut),
-			counter("waited_long_total", st.WaitedLong), counter("stalled_total", st.Stalled), counter("left_total", st.Left),
+			counter("waited_long_total", st.WaitedLong), counter("stalled_total", st.Stalled), counter("refused_total", st.Refused),
+			counter("refreshes_failed_total", st.Failed), counter("left_total", st.Left),
 			counter("refreshes_total", st.Refreshes), counter("refreshes_put_off_total", st.PutOff), counter("panics_total", st.Panics),
 			counter("purges_total", st.Purges), counter("invalidated_total", st.Invalidated),
 			gauge("refreshing", st.Refreshing), gauge("entries", st.Store.Entries),

@@ -98,8 +98,15 @@ func (h *Cache) failure(status int, header http.Header) bool {
 func (h *Cache) marker(rec *recorder, status int) loaded {
 	x := rec.x
 	note := &Response{kind: passes}
+	_, authorized := x.r.Header["Authorization"]
 	switch {
-	case rec.old != nil || x.r.Method != http.MethodGet || h.failure(status, rec.w.Header()) || status >= 500 || x.asked != nil && x.asked.noStore:
+	case x.r.Method != http.MethodGet, x.r.Header["Range"] != nil, x.asked != nil && x.asked.noStore,
+		x.p != nil && x.p.kind == passes, status >= 500 || h.failure(status, rec.w.Header()):
+		return loaded{err: errNotKept}
+	case authorized && !rec.unfit: // the others may have theirs
+		return loaded{err: errNotKept}
+	case rec.old != nil && (authorized || !rec.unfit || rec.old.times.fresh(h.clock.Exact()) > 0 || status >= len(h.statuses) || !h.statuses[status]):
+		// else what is stored will not be true again, and this comes in its place
 		return loaded{err: errNotKept}
 	case status == http.StatusNotModified:
 		note.kind = wants
@@ -110,12 +117,12 @@ func (h *Cache) marker(rec *recorder, status int) loaded {
 
 // note keeps a marker for those who come while others wait.
 func (h *Cache) note(rec *recorder, l loaded) {
-	if rec.t != nil || rec.f == nil || l.err != nil {
+	if rec.t != nil || l.err != nil {
 		rec.t.settle(l)
 		return
 	}
 	l.meta.Since = rec.since
-	_ = h.set(context.WithoutCancel(rec.x.r.Context()), rec.x, rec.f.key, l.p, l.meta) // purged or closed: then it is not
+	_ = h.set(context.WithoutCancel(rec.x.r.Context()), rec.x, rec.x.key.own(), l.p, l.meta) // purged or closed: then it is not
 }
 
 // keep stores a response, and says whether it did.
