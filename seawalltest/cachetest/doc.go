@@ -9,8 +9,8 @@
 // [L2] checks a cache.L2 and, if it is one, too, the cache.Leaser: 16 and 10
 // checks in about five seconds, most of which it waits for things to expire.
 // [Bus] checks a cache.Bus. [Faults] has caches of several processes live through
-// what can happen to a server. How a store itself fails, with which errors, is for
-// its own tests.
+// what can happen to a server, and [HTTPCache] has pages of several processes do so.
+// How a store itself fails, with which errors, is for its own tests.
 //
 // It stands beside package seawalltest and not in it, as the tests of what the
 // cache stands on use seawalltest, too.

@@ -58,10 +58,28 @@ func ExampleFaults() {
 	_ = TestFaults
 }
 
+// With the same servers, and a way to know how many listen on the bus.
+func ExampleHTTPCache() {
+	startServer := func(t *testing.T) *server { return &server{addr: "127.0.0.1:4000"} }
+	TestHTTPCache := func(t *testing.T) {
+		cachetest.HTTPCache(t, func(t *testing.T) cachetest.Engine {
+			s := startServer(t)
+			return cachetest.Engine{
+				Addr: s.addr,
+				Node: func(t *testing.T, addr string) (cache.L2, cache.Bus) { return client{addr}, bus{addr, "pages"} },
+				Stop: s.kill, Start: s.start,
+				Listening: func() int { return s.members("pages") },
+			}
+		})
+	}
+	_ = TestHTTPCache
+}
+
 // server is a process that a test has started.
 type server struct{ addr string }
 
-func (*server) kill()         {}
-func (*server) start()        {}
-func (*server) signal(string) {}
-func (client) flush()         {}
+func (*server) kill()              {}
+func (*server) start()             {}
+func (*server) signal(string)      {}
+func (*server) members(string) int { return 0 }
+func (client) flush()              {}

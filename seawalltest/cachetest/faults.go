@@ -26,6 +26,9 @@ type Engine struct {
 	// Once is what else can happen to it, by name: it loses what it knows, or some
 	// of its connections.
 	Once map[string]func()
+	// Listening is how many listen on the bus, which a process begins in its own
+	// time. Nil if there is none, or nobody can tell.
+	Listening func() int
 }
 
 // Faults runs caches of three processes over a server, which is killed, frozen,
