@@ -42,8 +42,8 @@ type Config struct {
 	MaxVariants int
 	// Statuses that are kept if the response says for how long. Default all below 500
 	// that can be (RFC 9111, 3), but for those that are about one client or the fields
-	// of one request: 401, 407, 408, 412, 416, 417, 421, 425, 426, 428, 429, 431. Never
-	// 206, 304, or those below 200.
+	// of one request: 400 to 403, 406 to 409, 411 to 413, 415 to 417, 421 to 426, 428,
+	// 429, 431. Never 206, 304, or those below 200.
 	Statuses []int
 	// Heuristic is the part of a response's age since Last-Modified that it is taken
 	// to be fresh for if it does not say, at most a day (RFC 9111, 4.2.2). Default 0:
@@ -144,7 +144,9 @@ const (
 )
 
 // notByDefault are statuses that one client could make others see.
-var notByDefault = []int{206, 304, 401, 407, 408, 412, 416, 417, 421, 425, 426, 428, 429, 431}
+var notByDefault = []int{
+	206, 304, 400, 401, 402, 403, 406, 407, 408, 409, 411, 412, 413, 415, 416, 417, 421, 422, 423, 424, 425, 426, 428, 429, 431,
+}
 
 var (
 	defaultTargets    = []string{ownTarget, cdnTarget}

@@ -209,7 +209,8 @@ func TestConfigStatuses(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		kept   bool
-	}{{200, true}, {203, true}, {206, false}, {301, true}, {304, false}, {404, true}, {410, true}, {401, false}, {429, false}, {499, true}, {500, false}, {503, false}} {
+	}{{200, true}, {203, true}, {206, false}, {301, true}, {304, false}, {404, true}, {410, true}, {400, false}, {401, false}, {403, false}, {405, true},
+		{413, false}, {414, true}, {422, false}, {424, false}, {429, false}, {451, true}, {499, true}, {500, false}, {503, false}} {
 		if slices.Contains(all, c.status) != c.kept {
 			t.Errorf("by default %d is kept: %v", c.status, !c.kept)
 		}

@@ -69,7 +69,7 @@ var _ = cases(
 		}
 	}},
 	rfcCase{name: "3 each final status that says for how long is kept", rule: noRule, run: func(t *bubbleT) {
-		for _, status := range []int{200, 203, 204, 299, 301, 302, 303, 307, 308, 400, 404, 410, 414, 451, 499} {
+		for _, status := range []int{200, 203, 204, 299, 301, 302, 303, 307, 308, 404, 405, 410, 414, 451, 499} {
 			t.serveStatus(status, "Cache-Control", "max-age=60", "Location", "/b")
 			url := "/" + strconv.Itoa(status)
 			first := t.miss("GET", url)
