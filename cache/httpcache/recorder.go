@@ -74,6 +74,9 @@ const stallMost = 250 * time.Millisecond
 // record makes a recorder for one request.
 func (h *Cache) record(w http.ResponseWriter, x *exchange, what verdict) *recorder {
 	rec := &recorder{h: h, w: w, x: x, fwd: x.why(what, x.began), before: maps.Clone(w.Header()), since: h.store.Stamp(), declared: -1}
+	if cookies := rec.before["Set-Cookie"]; cookies != nil {
+		rec.before["Set-Cookie"] = slices.Clone(cookies) // who changes them in their place has set some
+	}
 	if x.p != nil && x.p.kind == whole && h.still(x) { // not purged since it was found
 		rec.old = x.p
 		rec.validating = x.p.validators() && x.r.Method == http.MethodGet && h.on(ruleValidate)

@@ -28,7 +28,7 @@ func (h *Cache) storable(rec *recorder, status int, header http.Header, d *direc
 	case status == http.StatusPartialContent || status == http.StatusNotModified:
 	case r.Header["Range"] != nil && (header["Content-Range"] != nil || status == http.StatusRequestedRangeNotSatisfiable):
 		// a part, whatever its status says, or none
-	case h.forbidden(status, d), h.personal(r, header, d):
+	case h.forbidden(status, d), h.personal(rec, header, d):
 	case rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
 	case rec.unclear(header):
 	case trailers(header) || isEventStream(header) || rec.declared > h.cfg.MaxBody:
@@ -47,12 +47,14 @@ func (h *Cache) forbidden(status int, d *directives) bool {
 	return d.noStore && h.on(ruleNoStore) || d.private && h.on(rulePrivate)
 }
 
-// personal says whether it is for one user, as far as is known.
-func (h *Cache) personal(r *http.Request, header http.Header, d *directives) bool {
-	if r.Header["Authorization"] != nil && !d.public && d.sMaxage == absent && !d.mustRevalidate && h.on(ruleAuthorization) {
+// personal says whether it is for one user, as far as is known. A cookie that a
+// middleware in front has set says nothing of the answer, and is not kept.
+func (h *Cache) personal(rec *recorder, header http.Header, d *directives) bool {
+	if rec.x.r.Header["Authorization"] != nil && !d.public && d.sMaxage == absent && !d.mustRevalidate && h.on(ruleAuthorization) {
 		return true
 	}
-	if header["Set-Cookie"] == nil || !h.on(ruleSetCookie) {
+	cookies, outer := header["Set-Cookie"], rec.before["Set-Cookie"]
+	if len(cookies) == 0 || !h.on(ruleSetCookie) || h.on(ruleOuterFields) && slices.Equal(cookies, outer) {
 		return false
 	}
 	// Fields that a directive names are not kept.
@@ -340,7 +342,7 @@ func (rec *recorder) updated() bool {
 	case h.forbidden(old.status, &d), h.forbidden(old.status, &said): // said also by who stands in front
 		rec.t.settle(loaded{err: errNotKept})
 		_ = h.delete(context.WithoutCancel(rec.x.r.Context()), rec.x.primary) // closed: then nothing is kept anyway
-	case h.personal(rec.x.r, news, &d), rec.unclear(fieldsHeader(p.fields)), rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
+	case h.personal(rec, news, &d), rec.unclear(fieldsHeader(p.fields)), rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore):
 		h.open(rec.f, false, nil, "")
 		rec.t.settle(loaded{err: errNotKept})
 	default:
@@ -445,7 +447,7 @@ func (h *Cache) headUpdate(rec *recorder, status int, header http.Header) {
 		known = rec.x.marker.names
 	}
 	p, d := h.freshened(rec, header, h.clock.Exact())
-	if h.forbidden(old.status, &d) || h.personal(rec.x.r, header, &d) || rec.unclear(header) || !subset(rec.varyNames(header), known) {
+	if h.forbidden(old.status, &d) || h.personal(rec, header, &d) || rec.unclear(header) || !subset(rec.varyNames(header), known) {
 		return
 	}
 	meta := cache.Meta{TTL: h.retention(&p.times, true, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&rec.x.primary, p.tags)}
