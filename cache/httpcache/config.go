@@ -62,8 +62,9 @@ type Config struct {
 	// StaleWhileRevalidate is for how long it is still shown at once, while one
 	// request in the background renews it. Default 0: only as the response says.
 	StaleWhileRevalidate time.Duration
-	// Keep is for how long a response that can be asked about (ETag, Last-Modified) is
-	// kept when it may not be shown any more. Default 1 h; seawall.Off is not at all.
+	// Keep is for how long a response that can be asked about (an ETag or Last-Modified
+	// of the handler's) is kept when it may not be shown any more. Default 1 h;
+	// seawall.Off is not at all.
 	Keep time.Duration
 	// ErrorPause is how long after a failure a response that may be shown stale is
 	// not tried again, within a quarter at random. Default 1 s.

@@ -121,3 +121,23 @@ func TestOuterCookieAnew(t *testing.T) {
 		})
 	}
 }
+
+// TestOnesHead: nothing of the answer to a HEAD that is not to be stored is.
+func TestOnesHead(t *testing.T) {
+	for control, want := range map[string]string{"no-store": "first", "max-stale": "head"} {
+		synctest.Test(t, func(t *testing.T) {
+			front := newCache(t, Config{}).Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Etag", `"a"`)
+				w.Header().Set("X-Who", r.Header.Get("X-Who"))
+				io.WriteString(w, "hello")
+			}))
+			ask(front, "GET", "/a", "X-Who", "first")
+			time.Sleep(61 * time.Second)
+			ask(front, "HEAD", "/a", "X-Who", "head", "Cache-Control", control+", max-age=0")
+			if got := ask(front, "GET", "/a", "Cache-Control", "max-stale=60").Header.Get("X-Who"); got != want {
+				t.Errorf("after a HEAD with %s a GET is shown that of %q, want %q", control, got, want)
+			}
+		})
+	}
+}

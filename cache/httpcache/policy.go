@@ -40,10 +40,14 @@ type Policy struct {
 	Tags []string
 }
 
-// Set writes a Policy into the header of an answer.
+// Set writes a Policy into the header of an answer, in whole seconds: what is shorter
+// than one is one.
 func (p Policy) Set(header http.Header) {
 	b := make([]string, 0, 8)
 	age := func(name string, d time.Duration) string {
+		if d > 0 {
+			d = max(d, time.Second) // none would forbid what it is to allow
+		}
 		return name + "=" + strconv.FormatInt(int64(max(d, 0)/time.Second), 10)
 	}
 	switch {
@@ -96,8 +100,10 @@ func Tag(header http.Header, tags ...string) {
 	header.Add("Surrogate-Key", strings.Join(tags, " "))
 }
 
-// Middleware sets a Policy for the answers of a handler that succeed (below 400), or
-// do not exist (404, 410), unless the handler says something itself.
+// Middleware sets a Policy for the answers of a handler that are the page (200, 203,
+// 204, 206, 300, 304), have moved for good (301, 308) or do not exist (404, 410), unless
+// the handler says something itself. Other redirects are mostly for one client: to log
+// in, to agree.
 func (p Policy) Middleware() seawall.Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,9 +131,17 @@ func (p *policyWriter) begun(status int) {
 	}
 	p.done = true
 	header := p.w.Header()
-	if header["Cache-Control"] == nil && (status < 400 || status == http.StatusNotFound || status == http.StatusGone) && status >= 200 {
+	if header["Cache-Control"] == nil && hasPolicy(status) {
 		p.p.Set(header)
 	}
+}
+
+func hasPolicy(status int) bool {
+	switch status {
+	case 200, 203, 204, 206, 300, 301, 304, 308, 404, 410:
+		return true
+	}
+	return false
 }
 
 func (p *policyWriter) Unwrap() http.ResponseWriter { return p.w }

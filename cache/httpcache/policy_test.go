@@ -21,6 +21,7 @@ func TestPolicySet(t *testing.T) {
 		{Policy{Tags: []string{"a"}, StaleIfError: minute}, map[string]string{"Cache-Control": "no-store"}},
 		{Policy{Client: minute}, map[string]string{"Cache-Control": "max-age=60"}},
 		{Policy{Client: minute, Shared: 2 * minute, CDN: 3 * minute, Private: true}, map[string]string{"Cache-Control": "private, max-age=60"}},
+		{Policy{Shared: time.Millisecond, StaleIfError: 1}, map[string]string{"Cache-Control": "max-age=0, s-maxage=1, stale-if-error=1"}},
 		{Policy{Client: 1500 * time.Millisecond, Immutable: true}, map[string]string{"Cache-Control": "max-age=1, immutable"}},
 		{
 			Policy{Client: minute, Shared: 2 * minute, CDN: 3 * minute, StaleIfError: time.Hour, MustRevalidate: true},
@@ -86,6 +87,17 @@ func TestPolicyIsFor(t *testing.T) {
 		{"GET", 404, "", "max-age=60"},
 		{"GET", 410, "", "max-age=60"},
 		{"GET", 0, "", "max-age=60"},
+		{"GET", 203, "", "max-age=60"},
+		{"GET", 204, "", "max-age=60"},
+		{"GET", 206, "", "max-age=60"},
+		{"GET", 300, "", "max-age=60"},
+		{"GET", 304, "", "max-age=60"},
+		{"GET", 308, "", "max-age=60"},
+		{"GET", 201, "", ""},
+		{"GET", 202, "", ""},
+		{"GET", 302, "", ""}, // to the login
+		{"GET", 303, "", ""},
+		{"GET", 307, "", ""},
 		{"GET", 200, "no-store", "no-store"},
 		{"GET", 400, "", ""},
 		{"GET", 403, "", ""},
@@ -99,7 +111,9 @@ func TestPolicyIsFor(t *testing.T) {
 			}
 			if c.status != 0 { // otherwise the handler writes nothing
 				w.WriteHeader(c.status)
-				io.WriteString(w, "hello")
+				if !bodyless(c.status) {
+					io.WriteString(w, "hello")
+				}
 			}
 		}))
 		w := httptest.NewRecorder()

@@ -67,6 +67,12 @@ func understood(status int) bool {
 	return http.StatusText(status) != "" && status != http.StatusPartialContent && status != http.StatusNotModified
 }
 
+// known says whether the handler can be asked about a response: not by an entity tag
+// that this cache has made.
+func (h *Cache) known(p *Response) bool {
+	return get(p.fields, "Last-Modified") != nil || p.etag != "" && !(h.cfg.ETag && p.etag == weakETag(p.body))
+}
+
 // retention is for how long a response is of use.
 func (h *Cache) retention(t *times, validators bool, now int64) time.Duration {
 	left := max(t.fresh(now), 0)
@@ -133,8 +139,7 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 	if x.primary.Vary != "" {
 		h.keyed.Store(true) // before the look at what is deleted: who deletes looks the other way round
 	}
-	validators := p.validators()
-	meta := cache.Meta{TTL: h.retention(&p.times, validators, h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&x.primary, p.tags)}
+	meta := cache.Meta{TTL: h.retention(&p.times, h.known(p), h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&x.primary, p.tags)}
 	if meta.TTL <= 0 || len(meta.Tags) > mostTags || h.deletedSince(&x.primary, x.began) {
 		rec.t.settle(loaded{err: errNotKept})
 		return false
@@ -441,6 +446,9 @@ func (h *Cache) headUpdate(rec *recorder, status int, header http.Header) {
 	}
 	if first(header["Etag"]) == "" && first(header["Last-Modified"]) == "" {
 		return // nothing says that it is the same
+	}
+	if rec.x.asked != nil && rec.x.asked.noStore && h.on(ruleRequestNoStore) {
+		return
 	}
 	var known []string
 	if rec.x.marker != nil {
