@@ -163,8 +163,7 @@ func (p *policyWriter) WriteString(s string) (int, error) {
 }
 
 func (p *policyWriter) ReadFrom(src io.Reader) (int64, error) {
-	p.begun(http.StatusOK)
-	return io.Copy(p.w, src)
+	return copyFrom(src, p, p.done, func() io.Writer { return p.w })
 }
 
 func (p *policyWriter) FlushError() error {

@@ -348,14 +348,13 @@ func (rec *recorder) WriteString(s string) (int, error) {
 
 // ReadFrom leaves the copying to what is below where nothing is kept.
 func (rec *recorder) ReadFrom(src io.Reader) (int64, error) {
-	rec.begun()
-	if rec.mode == passing && !rec.silent {
-		return io.Copy(rec.w, src)
-	}
-	return io.Copy(onlyWriter{rec}, src)
+	return copyFrom(src, rec, rec.mode != undecided, func() io.Writer {
+		if rec.mode == passing && !rec.silent {
+			return rec.w
+		}
+		return onlyWriter{rec}
+	})
 }
-
-type onlyWriter struct{ io.Writer }
 
 // FlushError sends what there is. From then on the rest goes to the client as it
 // comes.
