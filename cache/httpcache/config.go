@@ -85,7 +85,8 @@ type Config struct {
 	// MaxRefreshes is how many requests may be under way in the background. Default 32.
 	MaxRefreshes int
 
-	// Bypass says which requests this cache has no business with. Default none.
+	// Bypass says which requests this cache has no business with. What changes something
+	// makes its URL invalid all the same. Default none.
 	Bypass func(*http.Request) bool
 	// Scheme tells the scheme that the client used, if somebody in front ends TLS:
 	// it is part of the key. Default by r.TLS.

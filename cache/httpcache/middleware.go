@@ -15,7 +15,11 @@ import (
 // about 12 us and 60 allocations more.
 func (h *Cache) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.passAll.Load() && h.passes(r) || h.cfg.Bypass != nil && h.cfg.Bypass(r) {
+		if changes(r.Method) && h.ctx.Err() == nil {
+			h.unsafe(w, r, next) // whoever asks, and whatever an operator has set: what is here is not true any more
+			return
+		}
+		if h.passAll.Load() || h.cfg.Bypass != nil && h.cfg.Bypass(r) {
 			h.stats.bypassed.Add(1)
 			next.ServeHTTP(w, r)
 			return
@@ -31,23 +35,20 @@ func (h *Cache) Middleware(next http.Handler) http.Handler {
 			}
 			h.stats.bypassed.Add(1)
 			next.ServeHTTP(w, r)
-		case r.Method == http.MethodOptions || r.Method == http.MethodTrace || r.Method == http.MethodConnect:
+		default:
 			h.stats.bypassed.Add(1)
 			next.ServeHTTP(w, r)
-		default:
-			h.unsafe(w, r, next)
 		}
 	})
 }
 
-// passes says whether a request passes while an operator has all of them pass, or
-// after Close: what changes something must be known when the operator's time is over.
-func (h *Cache) passes(r *http.Request) bool {
-	switch r.Method {
+// changes says whether a method is one that may change something (RFC 9110, 9.2.1).
+func changes(method string) bool {
+	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodConnect:
-		return true
+		return false
 	}
-	return h.ctx.Err() != nil
+	return true
 }
 
 // mayAnswer says whether what is stored, or will be, can be the answer to a GET or

@@ -173,5 +173,5 @@ func (p *policyWriter) FlushError() error {
 
 func (p *policyWriter) HijackConn() (net.Conn, *bufio.ReadWriter, error) {
 	p.done = true
-	return p.w.(http.Hijacker).Hijack() //nolint:forcetypeassert,wrapcheck // respwriter has looked
+	return http.NewResponseController(p.w).Hijack() //nolint:wrapcheck // as it is without a Policy
 }

@@ -95,7 +95,12 @@ func (rec *recorder) run(ctx context.Context) {
 
 func (rec *recorder) serve(r *http.Request) {
 	if r != rec.x.r {
-		defer func() { rec.x.r.Pattern = r.Pattern }()
+		defer func() { // what net/http, and who stands in front, look at afterwards
+			rec.x.r.Pattern = r.Pattern
+			if r.MultipartForm != nil {
+				rec.x.r.MultipartForm = r.MultipartForm
+			}
+		}()
 	}
 	rec.x.next.ServeHTTP(respwriter.Over(rec), r)
 }
@@ -110,12 +115,15 @@ func (rec *recorder) again(ctx context.Context) {
 }
 
 // request is what the handler is asked, with fields of its own: it may change them.
+// What changes something gets the one that came: nothing of it is needed here again.
 func (rec *recorder) request(ctx context.Context) *http.Request {
 	r := rec.x.r
-	out := r.WithContext(ctx)
-	if !rec.unsafe {
-		out.Header = r.Header.Clone()
+	if rec.unsafe {
+		rec.given = r
+		return r
 	}
+	out := r.WithContext(ctx)
+	out.Header = r.Header.Clone()
 	rec.given = out
 	if rec.validating || rec.stripped || rec.x.p != nil && rec.x.p.kind == wants && r.Method == http.MethodGet {
 		delete(out.Header, "If-None-Match")
@@ -145,7 +153,7 @@ func (rec *recorder) decide(status int, said bool) {
 	h, now := rec.h, rec.h.clock.Exact()
 	rec.status = status
 	header := rec.w.Header()
-	if status == http.StatusRequestEntityTooLarge && rec.x.r.ProtoMajor == 1 {
+	if rec.x.r.ProtoMajor == 1 && (status == http.StatusRequestEntityTooLarge || rec.unsafe && beyondLimit(rec.x.r.Body)) {
 		// http.MaxBytesReader tells net/http's own writer to close, which it does not
 		// find here. Otherwise the rest of the body would have to be read.
 		header.Set("Connection", "close")
@@ -396,8 +404,11 @@ func (rec *recorder) unwatch() {
 
 // HijackConn hands the connection over: what follows is nobody else's.
 func (rec *recorder) HijackConn() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := rec.w.(http.Hijacker).Hijack() //nolint:forcetypeassert // respwriter has looked
+	conn, rw, err := http.NewResponseController(rec.w).Hijack()
 	if err == nil {
+		if rec.unsafe && rec.mode == undecided { // nobody here will see what comes of it
+			rec.h.invalidate(rec.x, http.StatusOK, rec.w.Header())
+		}
 		rec.mode, rec.sent = passing, true
 		rec.h.open(rec.f, false, nil, "")
 		rec.t.settle(loaded{err: errNotKept})

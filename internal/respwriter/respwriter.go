@@ -28,8 +28,9 @@ type base interface {
 	Unwrap() http.ResponseWriter
 }
 
-// The forms: a handler must find by type assertion what the writer below can do,
-// and nothing else.
+// The forms: a handler must find by type assertion what the writers below can do,
+// and nothing else. To flush and to hijack is found wherever http.ResponseController
+// would: it asks the first that offers it, and that has to be this one.
 type (
 	plain    struct{ base }
 	flushing struct {
@@ -48,11 +49,11 @@ type (
 	pushing       struct{ flushClosing } // HTTP/2
 )
 
-// Over returns w in the form that what it unwraps to has. It allocates once.
+// Over returns w in the form that what it unwraps to has, there or further below. It
+// allocates once.
 func Over(w Writer) http.ResponseWriter {
 	below := w.Unwrap()
-	_, flushes := below.(http.Flusher)
-	_, hijacks := below.(http.Hijacker)
+	flushes, hijacks := can(below)
 	_, pushes := below.(http.Pusher)
 	_, closes := below.(http.CloseNotifier) //nolint:staticcheck // frameworks that are not so young ask for it, and panic without
 	f := flushing{w, w}
@@ -71,6 +72,24 @@ func Over(w Writer) http.ResponseWriter {
 		return hijacking{w, w}
 	default:
 		return plain{w}
+	}
+}
+
+// can says what the writers below can do, as http.ResponseController sees it.
+func can(w http.ResponseWriter) (flush, hijack bool) {
+	for {
+		switch w.(type) {
+		case http.Flusher, interface{ FlushError() error }:
+			flush = true
+		}
+		if _, ok := w.(http.Hijacker); ok {
+			hijack = true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok || flush && hijack {
+			return flush, hijack
+		}
+		w = u.Unwrap()
 	}
 }
 

@@ -17,7 +17,7 @@ func (t through) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 func (t through) FlushError() error           { return http.NewResponseController(t.ResponseWriter).Flush() }
 
 func (t through) HijackConn() (net.Conn, *bufio.ReadWriter, error) {
-	return t.ResponseWriter.(http.Hijacker).Hijack()
+	return http.NewResponseController(t.ResponseWriter).Hijack()
 }
 
 func (t through) WriteString(s string) (int, error)         { return io.WriteString(t.ResponseWriter, s) }
@@ -57,6 +57,55 @@ type closing struct{ flusher }
 
 func (closing) CloseNotify() <-chan bool { return nil }
 
+type errorFlusher struct{ bare }
+
+func (errorFlusher) FlushError() error { return nil }
+
+type unwraps struct{ http.ResponseWriter }
+
+func (u unwraps) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+// counting notes what passes through it.
+type counting struct {
+	through
+
+	flushed, hijacked int
+}
+
+func (c *counting) FlushError() error {
+	c.flushed++
+	return c.through.FlushError()
+}
+
+func (c *counting) HijackConn() (net.Conn, *bufio.ReadWriter, error) {
+	c.hijacked++
+	return c.through.HijackConn()
+}
+
+// TestControlled: what http.ResponseController finds passes through, however far below
+// it is; where there is nothing, it finds nothing.
+func TestControlled(t *testing.T) {
+	for name, tt := range map[string]struct {
+		w                http.ResponseWriter
+		flushes, hijacks int
+	}{
+		"both":           {both{}, 1, 1},
+		"below":          {unwraps{both{}}, 1, 1},
+		"further":        {unwraps{unwraps{both{}}}, 1, 1},
+		"another within": {through{unwraps{both{}}}, 1, 1},
+		"of two":         {unwraps{flusher{bare{unwraps{hijacker{}}}}}, 1, 0},
+		"bare":           {unwraps{bare{}}, 0, 0},
+	} {
+		w := &counting{through: through{tt.w}}
+		over := http.NewResponseController(Over(w))
+		flush := over.Flush()
+		_, _, hijack := over.Hijack()
+		if w.flushed != tt.flushes || w.hijacked != tt.hijacks || (flush == nil) != (tt.flushes > 0) || (hijack == nil) != (tt.hijacks > 0) {
+			t.Errorf("%s: %d flushed (%v), %d hijacked (%v)", name, w.flushed, flush, w.hijacked, hijack)
+		}
+	}
+}
+
 // TestForms: writers that are not net/http's, too.
 func TestForms(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -68,6 +117,11 @@ func TestForms(t *testing.T) {
 		"hijacker": {hijacker{}, false, true, false},
 		"both":     {both{}, true, true, false},
 		"closing":  {closing{}, true, false, false},
+
+		"errors":        {errorFlusher{}, true, false, false},
+		"bare, below":   {unwraps{bare{}}, false, false, false},
+		"flusher below": {unwraps{flusher{}}, true, false, false},
+		"both below":    {unwraps{unwraps{both{}}}, true, true, false},
 	} {
 		w := Over(through{tt.w})
 		_, flushes := w.(http.Flusher)
