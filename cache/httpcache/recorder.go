@@ -192,7 +192,7 @@ func (rec *recorder) decide(status int, said bool) {
 	}
 	rec.declared = declaredLength(header)
 	if !h.storable(rec, status, header, &d, &t, now) {
-		rec.unfit = h.forbidden(status, &d) || !h.personal(rec.x.r, header, &d)
+		rec.unfit = h.forbidden(status, &d) || !h.personal(rec, header, &d)
 		rec.keepInside(header)
 		rec.pass(nil, said)
 		return
