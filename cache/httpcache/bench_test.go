@@ -91,6 +91,12 @@ var kinds = []struct {
 	{"range", nil, []string{"Range", "bytes=100-199"}, 206, 100, "seawall; hit"},
 }
 
+// twelve fields are what a browser sends through a proxy, with the three of newClient.
+var twelve = []string{
+	"Accept", "text/html", "Cookie", "session=1", "Referer", "http://shop.example/", "Priority", "u=0, i", "Sec-Fetch-Dest", "document",
+	"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "same-origin", "Upgrade-Insecure-Requests", "1", "X-Forwarded-For", "192.0.2.1",
+}
+
 // warmed returns a client that finds what it asks for.
 func warmed(tb testing.TB, page http.HandlerFunc, asks ...string) *client {
 	tb.Helper()
@@ -126,6 +132,16 @@ func BenchmarkShow(b *testing.B) {
 			}
 		})
 	}
+	b.Run("12 fields", func(b *testing.B) {
+		b.ReportAllocs()
+		c := warmed(b, lasting(nil), twelve...)
+		for b.Loop() {
+			c.ask()
+		}
+		if way := c.way(); way != "seawall; hit" || len(c.r.Header) != 12 {
+			b.Error(way, len(c.r.Header))
+		}
+	})
 	b.Run("parallel", func(b *testing.B) {
 		b.ReportAllocs()
 		front := warmed(b, lasting(nil)).h

@@ -97,9 +97,10 @@ type Config struct {
 	IgnoreQuery []string
 	// KeyHeaders are request fields of which handlers build answers although no Vary
 	// says so. Where one is there, it is part of the key. Default those that make an
-	// application believe in another host, path, scheme or method: X-Forwarded-Host,
-	// X-Forwarded-Proto, X-Forwarded-Scheme, X-Host, X-Original-Url, X-Rewrite-Url,
-	// X-Http-Method-Override. An empty slice is none.
+	// application believe in another host, path, scheme or method: X-Forwarded- with
+	// Host, Proto, Scheme, Port, Prefix, Path, Uri, Server; X-Host, X-Original-Host,
+	// X-Original-Url, X-Original-Uri, X-Rewrite-Url, X-Http-Method,
+	// X-Http-Method-Override, X-Method-Override. An empty slice is none.
 	KeyHeaders []string
 
 	// TagFields are response fields that list tags, apart by spaces or commas. Default
@@ -154,7 +155,9 @@ var (
 	defaultTargets    = []string{ownTarget, cdnTarget}
 	defaultTagFields  = []string{"Surrogate-Key", "Cache-Tag"}
 	defaultKeyHeaders = []string{
-		"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Host", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override",
+		"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Path",
+		"X-Forwarded-Uri", "X-Forwarded-Server", "X-Host", "X-Original-Host", "X-Original-Url", "X-Original-Uri", "X-Rewrite-Url",
+		"X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 	}
 )
 

@@ -150,9 +150,13 @@ func TestConfigDefaults(t *testing.T) {
 		}
 	}
 	for name, c := range map[string][2][]string{
-		"Targets":    {cfg.Targets, {"Seawall-Cache-Control", "Cdn-Cache-Control"}},
-		"TagFields":  {cfg.TagFields, {"Surrogate-Key", "Cache-Tag"}},
-		"KeyHeaders": {cfg.KeyHeaders, {"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Host", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override"}},
+		"Targets":   {cfg.Targets, {"Seawall-Cache-Control", "Cdn-Cache-Control"}},
+		"TagFields": {cfg.TagFields, {"Surrogate-Key", "Cache-Tag"}},
+		"KeyHeaders": {cfg.KeyHeaders, {
+			"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Path",
+			"X-Forwarded-Uri", "X-Forwarded-Server", "X-Host", "X-Original-Host", "X-Original-Url", "X-Original-Uri", "X-Rewrite-Url",
+			"X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
+		}},
 	} {
 		if !slices.Equal(c[0], c[1]) {
 			t.Errorf("%s are %q, want %q", name, c[0], c[1])

@@ -83,10 +83,10 @@ func ExampleConfig() {
 	defer pages.Close(context.Background())
 	front := pages.Middleware(hello)
 
-	get(front, "http://example.org/news", "X-Forwarded-Proto", "https")
-	fmt.Println(how(get(front, "http://example.org/news", "X-Forwarded-Proto", "https")))
-	pages.Purge(context.Background(), "https://example.org/news")
-	fmt.Println(how(get(front, "http://example.org/news", "X-Forwarded-Proto", "https")))
+	get(front, "/news", "X-Forwarded-Proto", "https")
+	fmt.Println(how(get(front, "/news", "X-Forwarded-Proto", "https")))
+	pages.Purge(context.Background(), "https://example.com/news")
+	fmt.Println(how(get(front, "/news", "X-Forwarded-Proto", "https")))
 	// Output:
 	// computing /news
 	// seawall; hit

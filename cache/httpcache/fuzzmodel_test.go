@@ -302,14 +302,14 @@ func lowerASCII(s string) string {
 
 // modelMembers are those of a list; a comma within quotes is none.
 func modelMembers(list string) (members []string) {
-	for list != "" {
+	for {
 		part := listForm.FindString(list)
-		list = list[min(len(part)+1, len(list)):]
-		if part = strings.Trim(part, " \t"); part != "" {
-			members = append(members, part)
+		members = append(members, strings.Trim(part, " \t"))
+		if len(part) == len(list) {
+			return members
 		}
+		list = list[len(part)+1:]
 	}
-	return members
 }
 
 // modelPreferences reads a list with weights; it is not ok if it is none.

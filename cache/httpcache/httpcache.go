@@ -23,6 +23,7 @@ type Cache struct {
 	off        uint64 // rules that are not in force: for tests
 	ignore     []string
 	keyLengths uint64 // of the names in KeyHeaders
+	keyFirsts  uint64 // their first letters
 	statuses   [600]bool
 	clock      *coarse.Clock
 	store      *cache.Cache[Key, *Response]
@@ -71,7 +72,7 @@ func New(cfg Config) (*Cache, error) {
 		return nil, fmt.Errorf("seawall/httpcache: %w", err)
 	}
 	h := &Cache{
-		cfg: cfg, ignore: cfg.IgnoreQuery, keyLengths: lengthsOf(cfg.KeyHeaders), clock: clock, store: store, seed: maphash.MakeSeed(),
+		cfg: cfg, ignore: cfg.IgnoreQuery, keyLengths: lengthsOf(cfg.KeyHeaders), keyFirsts: firstsOf(cfg.KeyHeaders), clock: clock, store: store, seed: maphash.MakeSeed(),
 		refreshes: make(chan struct{}, cfg.MaxRefreshes),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())

@@ -71,6 +71,14 @@ func canonicalHost(host, scheme string) string {
 	return host
 }
 
+// ofKey says whether a target in the absolute form (RFC 9112, 3.2.2) has nothing that
+// is not in the key: handlers see its scheme and host in r.URL, and may make links of
+// them.
+func (h *Cache) ofKey(r *http.Request) bool {
+	u, k := r.URL, h.keyFor(r, 0)
+	return u.User == nil && u.Opaque == "" && (u.Scheme == "" || u.Scheme == k.Scheme) && (u.Host == "" || canonicalHost(u.Host, k.Scheme) == k.Host)
+}
+
 // own copies a key whose parts belong to a request.
 func (k Key) own() Key {
 	return Key{http.MethodGet, strings.Clone(k.Scheme), strings.Clone(k.Host), strings.Clone(k.Path), strings.Clone(k.Query), strings.Clone(k.Vary)}
@@ -152,7 +160,7 @@ func normalized(name string, values []string) []string {
 	}
 	line := joined(values)
 	if isPreference(name) {
-		return []string{ranked(strings.ToLower(line))}
+		return []string{ranked(strings.ToLower(line), name == "Accept-Language")}
 	}
 	if len(values) == 1 && strings.IndexByte(line, ',') < 0 && trimOWS(line) == line {
 		return values // one member, as most are
@@ -160,12 +168,11 @@ func normalized(name string, values []string) []string {
 	var b strings.Builder
 	for line != "" {
 		var part string
+		before := len(line)
 		part, line = cutList(line)
-		if part = trimOWS(part); part != "" {
-			if b.Len() > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(part)
+		b.WriteString(trimOWS(part)) // an empty one, too: who says that it is a list
+		if len(part) < before {
+			b.WriteByte(',')
 		}
 	}
 	return []string{b.String()}
@@ -198,8 +205,8 @@ func cutList(s string) (part, rest string) {
 }
 
 // ranked brings a list of preferences into one order: the most wanted first, and of
-// those wanted alike the first by name.
-func ranked(list string) string {
+// those wanted alike the first by name, or as given where servers go by that.
+func ranked(list string, asGiven bool) string {
 	type choice struct {
 		name string
 		q    int
@@ -217,7 +224,7 @@ func ranked(list string) string {
 		choices = append(choices, choice{name, q})
 	}
 	slices.SortStableFunc(choices, func(a, b choice) int {
-		if a.q != b.q {
+		if a.q != b.q || asGiven {
 			return b.q - a.q
 		}
 		return strings.Compare(a.name, b.name)

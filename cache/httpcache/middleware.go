@@ -52,9 +52,13 @@ func changes(method string) bool {
 }
 
 // mayAnswer says whether what is stored, or will be, can be the answer to a GET or
-// HEAD: not if it has a body that would have to be part of the key, nor if it has
-// conditions that only the origin can judge (RFC 9111, 4.3.2).
+// HEAD: not if it has a body that would have to be part of the key, nor if its target
+// has what is not, nor if it has conditions that only the origin can judge (RFC 9111,
+// 4.3.2).
 func (h *Cache) mayAnswer(r *http.Request, said said) bool {
+	if u := r.URL; (u.Scheme != "" || u.Host != "" || u.User != nil) && !h.ofKey(r) {
+		return false
+	}
 	if h.on(ruleBody) && (r.ContentLength != 0 || len(r.TransferEncoding) > 0) {
 		return false
 	}

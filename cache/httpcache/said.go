@@ -18,10 +18,9 @@ const (
 	saidAny = saidUpgrade | saidOriginOnly | saidKey | saidDirective | saidCondition | saidRange
 )
 
-// fewFields is how many are in a map of one group. To go through it takes a third of
-// the time that looking for fifteen names does, which is half of a hit. Through a
-// larger one it takes longer.
-const fewFields = 8
+// fewFields is up to how many it takes less time to go through than to look for the
+// twenty-five names that matter, which is a third of a hit: as many as browsers send.
+const fewFields = 12
 
 // said looks through the header of a request, if that is short.
 func (h *Cache) said(header http.Header) (s said) {
@@ -41,7 +40,7 @@ func (h *Cache) said(header http.Header) (s said) {
 		case "Range":
 			s |= saidRange
 		}
-		if h.keyLengths&(1<<(len(name)%64)) != 0 && slices.Contains(h.cfg.KeyHeaders, name) {
+		if h.keyLengths&(1<<(len(name)%64)) != 0 && name != "" && h.keyFirsts&(1<<(name[0]%64)) != 0 && slices.Contains(h.cfg.KeyHeaders, name) {
 			s |= saidKey
 		}
 	}
@@ -52,6 +51,14 @@ func (h *Cache) said(header http.Header) (s said) {
 func lengthsOf(names []string) (set uint64) {
 	for _, name := range names {
 		set |= 1 << (len(name) % 64)
+	}
+	return set
+}
+
+// firstsOf is a set of the first letters of names.
+func firstsOf(names []string) (set uint64) {
+	for _, name := range names {
+		set |= 1 << (name[0] % 64)
 	}
 	return set
 }

@@ -16,7 +16,7 @@ func TestSaid(t *testing.T) {
 		"Upgrade": saidUpgrade, "If-Match": saidOriginOnly, "If-Unmodified-Since": saidOriginOnly,
 		"Cache-Control": saidDirective, "Pragma": saidDirective, "If-None-Match": saidCondition, "If-Modified-Since": saidCondition,
 		"Range": saidRange, "X-Forwarded-Host": saidKey, "X-Own": saidKey,
-		"X-Not": 0, "Accept": 0, "X-Original-Url": 0, "If-Range": 0,
+		"X-Not": 0, "": 0, "Accept": 0, "Y-Own": 0, "X-Original-Url": 0, "If-Range": 0,
 	}
 	for name, bit := range want {
 		header := http.Header{name: {"x"}, "User-Agent": {"y"}}
