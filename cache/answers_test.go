@@ -367,3 +367,44 @@ func TestTagsForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestTagsAskedForStay: a flood of tags that nobody asks for again does not make
+// forgotten what is asked for, and that is invalidated as before.
+func TestTagsAskedForStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loads := 0
+		c := closing(t, cache.Config[int, int]{MaxTags: 64, MaxEntries: 1000, TTL: time.Hour, Load: func(_ context.Context, key int, m *cache.Meta) (int, error) {
+			if key < 4 {
+				loads++
+			}
+			m.Tags = []string{fmt.Sprint(key), fmt.Sprint("of ", key)}
+			return key, nil
+		}})
+		for i := range 10_000 {
+			c.Get(t.Context(), 10+i)
+			if i%2 == 0 {
+				c.Get(t.Context(), i/2%4)
+			}
+		}
+		// Before tags were forgotten for the first time nobody looked at them.
+		if s := c.Stats(); loads > 8 || s.TagsForgotten < 100 {
+			t.Errorf("%d loads of 4 keys, %+v", loads, s)
+		}
+		for key := range 4 {
+			c.InvalidateTags(t.Context(), fmt.Sprint("of ", key))
+			if _, _, ok := c.Peek(key); ok {
+				t.Errorf("%d is there", key)
+			}
+		}
+		before := c.Stats().TagsForgotten
+		for range 3 {
+			for key := range 100 {
+				c.Get(t.Context(), key)
+				c.Get(t.Context(), key)
+			}
+		}
+		if c.Stats().TagsForgotten == before {
+			t.Error("none goes where all are asked for")
+		}
+	})
+}

@@ -128,9 +128,9 @@ type Config[K comparable, V any] struct {
 	// one, and must not change it.
 	Clone func(V) V
 	// MaxTags is how many tags are known at once. When there are more, the entries
-	// of those used least recently are forgotten with them. They take about 250 bytes
-	// each, which MaxBytes does not count. Default 100 000, with MaxBytes at most one
-	// for each 8 KiB.
+	// of those used least recently are forgotten with them; a hit is a use. They take
+	// about 250 bytes each, which MaxBytes does not count. Default 100 000, with
+	// MaxBytes at most one for each 8 KiB.
 	MaxTags int
 
 	// Shared is the tier that processes share. Default none.

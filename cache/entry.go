@@ -201,6 +201,7 @@ func (c *Cache[K, V]) valid(key K, e *Entry[V]) *Entry[V] {
 	if int32(seen-c.gap.Load()) < 0 { // since then something may have been missed
 		e.expire(c.clock.Exact())
 	}
+	e.tags.use()
 	e.seen.Store(epoch)
 	return e
 }

@@ -23,11 +23,24 @@ type tag struct {
 	epoch   atomic.Int64
 	inStore atomic.Int64 // the same by L2's clock
 	known   atomic.Int64 // when L2 has last said when that was
+	used    atomic.Bool  // something with it was asked for since it last was to be forgotten
 	guess   bool         // under tagTable.mu: epoch is not of this tag, but when one was forgotten
 }
 
 // tagList are the tags of an entry; nil if it has none.
 type tagList []*tag
+
+// use notes that something with these tags was asked for.
+func (l *tagList) use() {
+	if l == nil {
+		return
+	}
+	for _, t := range *l {
+		if !t.used.Load() { // all who ask share it
+			t.used.Store(true)
+		}
+	}
+}
 
 // tagTable knows the tags there are, those used most recently.
 type tagTable struct {
@@ -81,15 +94,22 @@ func (c *Cache[K, V]) tagged(names []string) *tagList {
 func (c *Cache[K, V]) tag(name string) *tag { return (*c.tagged([]string{name}))[0] }
 
 // forgetTags makes room, together for many. An entry with a tag that is not known
-// any more is invalid, or an invalidation to come would not find it.
+// any more is invalid, or an invalidation to come would not find it. Hits do not come
+// by here, but look at their tags after each step: what is asked for stays, however
+// many tags come that nobody asks for again.
 func (c *Cache[K, V]) forgetTags() {
 	t := &c.tags
 	if t.lru.Len() <= t.most {
 		return
 	}
 	t.lost = c.stamp()
-	for t.lru.Len() > t.most-t.most/16 {
-		_, old, _ := t.lru.RemoveOldest()
+	for turns := t.lru.Len(); t.lru.Len() > t.most-t.most/16; turns-- {
+		name, old, _ := t.lru.GetOldest()
+		if turns > 0 && old.used.Swap(false) {
+			t.lru.Get(name)
+			continue
+		}
+		t.lru.Remove(name)
 		old.epoch.Store(math.MaxInt64)
 	}
 	c.stats.tagsForgotten.Add(1)
