@@ -30,7 +30,10 @@ type Config struct {
 	// and a purge is heard by all. Codec is not yours to
 	// set here. Default none.
 	Shared cache.Shared[Key, *Response]
-	// MaxTags is how many tags and prefixes are known at once; see [cache.Config].
+	// MaxTags is how many tags are known at once; see [cache.Config]. For prefixes
+	// there are 256 for each of PurgeDepth, 1024 as a rule, and URLs that are kept with
+	// fields of KeyHeaders take one each. Default these for prefixes, 1024, and one for
+	// each 8 KiB of MaxBytes, at most 100 000; with L1 100 000.
 	MaxTags int
 
 	// MaxBody is the longest body that is kept, in bytes. A longer one passes
@@ -109,7 +112,7 @@ type Config struct {
 	// KeepTags sends them on, for a CDN in front. Default false.
 	KeepTags bool
 	// PurgeDepth is how many of the leading segments of a path can be purged as a
-	// prefix. Default 4; seawall.Off is none.
+	// prefix; see PurgePrefix. Default 4; seawall.Off is none.
 	PurgeDepth int
 	// OnPurge hears of each purge after it has been done here, to tell a CDN. Its
 	// error is that of the purge. Default none.
@@ -207,6 +210,15 @@ func (c Config) resolve() (Config, error) {
 		count("PurgeDepth", &c.PurgeDepth, 4, mostPrefix, true), count("MaxBody", &c.MaxBody, 1<<20, 1<<30, false),
 	)
 	return c, err
+}
+
+// tags is MaxTags, or else what leaves room for those of handlers beside all that
+// there can be of prefixes.
+func (c *Config) tags() int {
+	if c.MaxTags != 0 || c.L1 != nil {
+		return c.MaxTags
+	}
+	return int(min(max(c.MaxBytes>>13, 0), 100_000)) + c.PurgeDepth*prefixNames + 1024
 }
 
 // names makes field names canonical.

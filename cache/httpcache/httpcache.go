@@ -35,7 +35,7 @@ type Cache struct {
 	writes    [writeLocks]sync.Mutex
 	normals   [normalPlaces]atomic.Pointer[preference]
 	hashes    [normalPlaces]atomic.Pointer[hash]
-	keyed     atomic.Bool // something is kept under request fields of KeyHeaders
+	keyed     [keyedBits / 64]atomic.Uint64
 	stats     counters
 	calm      atomic.Bool // an operator's: nothing is renewed that may still be shown
 	passAll   atomic.Bool // an operator's: as if this cache was not there
@@ -63,7 +63,7 @@ func New(cfg Config) (*Cache, error) {
 		}
 	}
 	store, err := cache.New(cache.Config[Key, *Response]{
-		Name: cfg.Name, MaxBytes: cfg.MaxBytes, L1: cfg.L1, MaxTags: cfg.MaxTags, Shared: shared, Size: sizeOf(cfg.MaxVariants),
+		Name: cfg.Name, MaxBytes: cfg.MaxBytes, L1: cfg.L1, MaxTags: cfg.tags(), Shared: shared, Size: sizeOf(cfg.MaxVariants),
 		LoadTimeout: cfg.LoadTimeout, MaxLoads: 1 << 20, Jitter: seawall.Off, Early: seawall.Off,
 		StaleWhileRevalidate: seawall.Off, StaleIfError: seawall.Off, SoftTimeout: seawall.Off, NegativeTTL: seawall.Off,
 		Observer: cfg.Observer,
@@ -83,7 +83,6 @@ func New(cfg Config) (*Cache, error) {
 	for _, status := range cfg.Statuses {
 		h.statuses[status] = true
 	}
-	h.keyed.Store(shared.L2 != nil)
 	return h, nil
 }
 
@@ -129,8 +128,26 @@ const deletedSlots = 4096
 
 func (h *Cache) slot(primary *Key) *atomic.Int64 { return &h.deleted[h.slotOf(primary)] }
 
-func (h *Cache) slotOf(primary *Key) uint64 {
-	return (maphash.String(h.seed, primary.Path) ^ maphash.String(h.seed, primary.Query)) % deletedSlots
+func (h *Cache) slotOf(primary *Key) uint64 { return h.sumOfURL(primary) % deletedSlots }
+
+func (h *Cache) sumOfURL(primary *Key) uint64 {
+	return maphash.String(h.seed, primary.Path) ^ maphash.String(h.seed, primary.Query)
+}
+
+// keyedBits is for how many URLs it is known whether something may be kept with
+// request fields of KeyHeaders in its key. Only such URLs have a tag, and only for
+// these the store hears of it when they are purged: requests that change something
+// under URLs that somebody makes up leave no tags behind. No bit is ever taken back.
+const keyedBits = 1 << 16
+
+func (h *Cache) keyedBit(primary *Key) (*atomic.Uint64, uint64) {
+	bit := h.sumOfURL(primary) % keyedBits
+	return &h.keyed[bit/64], 1 << (bit % 64)
+}
+
+func (h *Cache) mayBeKeyed(primary *Key) bool {
+	word, bit := h.keyedBit(primary)
+	return word.Load()&bit != 0
 }
 
 // writeLocks is how many URLs can be written at once outside loads of the store.

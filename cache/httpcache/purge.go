@@ -38,20 +38,35 @@ func userTag(tag string) string {
 
 // digest is short, and says all the same. Each answer that is kept has some.
 func digest(mark byte, parts ...string) string {
-	b := make([]byte, 0, 256)
-	for _, p := range parts {
-		b = append(strconv.AppendInt(b, int64(len(p)), 10), ':')
-		b = append(b, p...)
-	}
-	sum := sha256.Sum256(b)
+	sum := sumOf(parts...)
 	out := [33]byte{mark}
 	hex.Encode(out[1:], sum[:16])
 	return string(out[:])
 }
 
+func sumOf(parts ...string) [sha256.Size]byte {
+	b := make([]byte, 0, 256)
+	for _, p := range parts {
+		b = append(strconv.AppendInt(b, int64(len(p)), 10), ':')
+		b = append(b, p...)
+	}
+	return sha256.Sum256(b)
+}
+
 func urlTag(k *Key) string { return digest('u', k.Scheme, k.Host, k.Path, k.Query) }
 
-func prefixTag(scheme, host, path string) string { return digest('p', scheme, host, path) }
+// prefixNames is how many tags there are for the prefixes of one depth. Anybody can
+// make up paths and hosts: with a tag for each, those of pages in use would soon be
+// forgotten. Prefixes that share one fall together. None shares it with what is above
+// or below it, so that the purge of a shop is never that of its whole host.
+const prefixNames = 256
+
+// prefixTag is the tag of a prefix, the same in all processes.
+func prefixTag(depth int, scheme, host, path string) string {
+	const digits = "0123456789abcdef"
+	b := sumOf(scheme, host, path)[0]
+	return string([]byte{'p', digits[depth-1], digits[b>>4], digits[b&15]})
+}
 
 // storeTags are all tags of a response in the store: its own, those of the prefixes
 // of its path, and where fields of the request are in its key, that of its URL.
@@ -66,7 +81,7 @@ func (h *Cache) storeTags(primary *Key, tags []string) []string {
 			break
 		}
 		i += n + 1
-		out = append(out, prefixTag(primary.Scheme, primary.Host, primary.Path[:i]))
+		out = append(out, prefixTag(depth+1, primary.Scheme, primary.Host, primary.Path[:i]))
 	}
 	if primary.Vary != "" {
 		out = append(out, urlTag(primary))
@@ -75,7 +90,9 @@ func (h *Cache) storeTags(primary *Key, tags []string) []string {
 }
 
 // Purge forgets URLs, with all their variants. They are absolute, or the error says
-// so.
+// so. Their scheme is the one that this cache has seen: behind a proxy that ends TLS
+// that is https only with Config.Scheme, without it the purge of a https URL finds
+// nothing and is no error.
 func (h *Cache) Purge(ctx context.Context, urls ...string) error {
 	keys := make([]Key, len(urls))
 	for i, target := range urls {
@@ -101,14 +118,18 @@ func (h *Cache) PurgeTags(ctx context.Context, tags ...string) error {
 }
 
 // PurgePrefix forgets all responses below a URL, which ends with a slash and has at
-// most PurgeDepth segments: "https://example.org/products/".
+// most PurgeDepth segments: "https://example.org/products/". With it go those below
+// one in 256 of the other prefixes of as many segments, by chance but always the same
+// ones: strangers can make up paths, and what is known of them is bounded. Where that
+// is too many, or purges are frequent, let handlers set a tag, and use PurgeTags.
 func (h *Cache) PurgePrefix(ctx context.Context, prefix string) error {
 	k, ok := h.keyOfURL(prefix, nil)
-	if !ok || k.Query != "" || !strings.HasSuffix(k.Path, "/") || strings.Count(k.Path, "/") > h.cfg.PurgeDepth {
+	depth := strings.Count(k.Path, "/")
+	if !ok || k.Query != "" || !strings.HasSuffix(k.Path, "/") || depth > h.cfg.PurgeDepth {
 		return fmt.Errorf("seawall/httpcache: PurgePrefix: want an absolute URL that ends with a slash, with at most PurgeDepth (%d) in its path (got %.200q)",
 			h.cfg.PurgeDepth, prefix)
 	}
-	return errors.Join(h.invalidateTags(ctx, []string{prefixTag(k.Scheme, k.Host, k.Path)}), h.told(ctx, Purge{Prefix: prefix}))
+	return errors.Join(h.invalidateTags(ctx, []string{prefixTag(depth, k.Scheme, k.Host, k.Path)}), h.told(ctx, Purge{Prefix: prefix}))
 }
 
 // Clear forgets everything.
@@ -155,7 +176,7 @@ func (h *Cache) delete(ctx context.Context, primaries ...Key) error {
 		mu.Lock()
 		h.slot(&primaries[i]).Store(h.clock.Exact())
 		mu.Unlock()
-		if h.keyed.Load() {
+		if h.cfg.Shared.L2 != nil || h.mayBeKeyed(&primaries[i]) {
 			tags = append(tags, urlTag(&primaries[i]))
 		}
 	}

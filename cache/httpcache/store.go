@@ -137,7 +137,8 @@ func (h *Cache) note(rec *recorder, l loaded) {
 func (h *Cache) keep(rec *recorder, p *Response) bool {
 	x := rec.x
 	if x.primary.Vary != "" {
-		h.keyed.Store(true) // before the look at what is deleted: who deletes looks the other way round
+		word, bit := h.keyedBit(&x.primary)
+		word.Or(bit) // before the look at what is deleted: who deletes looks the other way round
 	}
 	meta := cache.Meta{TTL: h.retention(&p.times, h.known(p), h.clock.Exact()), Since: rec.since, Tags: h.storeTags(&x.primary, p.tags)}
 	if meta.TTL <= 0 || len(meta.Tags) > mostTags || h.deletedSince(&x.primary, x.began) {

@@ -40,6 +40,11 @@ func TestHTTPFlood(t *testing.T) {
 		"long hosts forwarded": {20_000, 200_000, func(i int) (string, []string) {
 			return "/hot", []string{"X-Forwarded-Host", fmt.Sprint(long16, i)}
 		}},
+		"forwarded hosts of many URLs": {30_000, 1_000_000, func(i int) (string, []string) {
+			return fmt.Sprint("/?n=", i), []string{"X-Forwarded-Host", fmt.Sprint(i, ".example")}
+		}},
+		"deep paths":  {30_000, 1_000_000, func(i int) (string, []string) { return fmt.Sprintf("/%d/a/b/", i), nil }},
+		"tags":        {30_000, 1_000_000, func(i int) (string, []string) { return fmt.Sprint("/tagged/", i), nil }},
 		"private":     {30_000, 1_000_000, func(i int) (string, []string) { return fmt.Sprint("/private/", i), nil }},
 		"many fields": {30_000, 1_000_000, func(i int) (string, []string) { return fmt.Sprint("/fields/", i), nil }},
 	} {
@@ -59,12 +64,17 @@ func TestHTTPFlood(t *testing.T) {
 				switch {
 				case strings.HasPrefix(r.URL.Path, "/private/"):
 					header["Cache-Control"] = []string{"private"}
+				case strings.HasPrefix(r.URL.Path, "/tagged/"):
+					header["Surrogate-Key"] = []string{r.URL.Path}
 				case strings.HasPrefix(r.URL.Path, "/fields/"):
 					for i := range 40 {
 						header[fmt.Sprint("X-Field-", i)] = []string{r.URL.Path}
 					}
 				case r.URL.Path == "/hot" && r.URL.RawQuery == "" && r.Header.Get("Accept-Language") == "de" && r.Header.Get("User-Agent") == "":
 					hot.Add(1)
+				}
+				if r.URL.Path == "/hot" {
+					header["Surrogate-Key"] = []string{"hot"}
 				}
 				header["Vary"] = []string{"Accept-Language, User-Agent"}
 				io.WriteString(w, page)
