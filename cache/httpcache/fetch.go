@@ -154,7 +154,7 @@ var (
 	errAgain   = errors.New("seawall/httpcache: asked twice")
 )
 
-// begin asks the store for a key, and says when the handler is to run, or what
+// book asks the store for a key, and says when the handler is to run, or what
 // somebody else has brought. When ctx ends nobody waits for the handler any more.
 func (h *Cache) book(ctx context.Context, key Key, anew bool) *ticket {
 	t := &ticket{call: make(chan struct{}), result: make(chan loaded, 1), got: make(chan loaded, 1)}
