@@ -97,7 +97,7 @@ func (h *Cache) fetch(w http.ResponseWriter, x *exchange, what verdict) {
 		case hit, showOld, renew:
 			h.stats.collapsed.Add(1)
 			if what == renew {
-				h.renew(x)
+				h.renew(x, w.Header())
 			}
 			how := shown{fwd: fwdURIMiss, collapsed: true}
 			if first { // it lay in the tier that processes share
@@ -319,8 +319,9 @@ func (h *Cache) solo(w http.ResponseWriter, x *exchange, what verdict) {
 }
 
 // renew asks the handler in the background, unless that is under way, or too many
-// others are.
-func (h *Cache) renew(x *exchange) {
+// others are. Outer is what stands in the header before this cache writes there:
+// what the handler adds to it, or takes away, is told by that.
+func (h *Cache) renew(x *exchange, outer http.Header) {
 	if h.underWay(x.flightKey()) {
 		return
 	}
@@ -345,6 +346,7 @@ func (h *Cache) renew(x *exchange) {
 	far := *x
 	far.p, far.asked, far.primary, far.key = old, nil, x.primary.own(), f.key.Key
 	far.r, far.said = background(x.r), 0
+	nobody := &sink{header: outer.Clone()} // the request that shows what is stale goes on writing to its own
 	go func() {
 		defer h.work.Done()
 		defer func() { <-h.refreshes }()
@@ -365,7 +367,7 @@ func (h *Cache) renew(x *exchange) {
 		defer stop()
 		far.r = far.r.WithContext(ctx)
 		far.began = h.clock.Exact()
-		h.lead(&sink{header: make(http.Header)}, &far, f, validate)
+		h.lead(nobody, &far, f, validate)
 		ok = true
 	}()
 }

@@ -181,7 +181,7 @@ func (h *Cache) answer(w http.ResponseWriter, r *http.Request, next http.Handler
 	case showOld, renew:
 		h.stats.stale.Add(1)
 		if what == renew {
-			h.renew(&x)
+			h.renew(&x, w.Header())
 		}
 		h.show(w, &x, x.p, now, shown{})
 		return
