@@ -77,6 +77,7 @@ type exchange struct {
 	spare   bool      // that is in L1
 	asked   *directives
 	began   int64
+	called  int64   // when the handler was, last
 	behind  *flight // this one has stopped waiting for it
 	said    said
 }

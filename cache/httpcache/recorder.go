@@ -122,6 +122,7 @@ func (rec *recorder) request(ctx context.Context) *http.Request {
 		rec.given = r
 		return r
 	}
+	rec.x.called = rec.h.clock.Exact()
 	out := r.WithContext(ctx)
 	out.Header = r.Header.Clone()
 	rec.given = out

@@ -160,9 +160,6 @@ func (h *Cache) keep(rec *recorder, p *Response) bool {
 		if err = (<-rec.t.got).err; errors.Is(err, context.DeadlineExceeded) || err != nil && rec.f.isStuck() {
 			err = h.set(ctx, x, x.key.own(), p, meta) // it took longer than LoadTimeout
 		}
-	case len(rec.names) == 0:
-		rec.t.settle(loaded{err: errNotKept})
-		err = h.set(ctx, x, x.primary.own(), p, meta)
 	default:
 		err = h.keepVariant(ctx, rec, p, meta)
 	}
@@ -191,6 +188,9 @@ func (h *Cache) set(ctx context.Context, x *exchange, key Key, p *Response, meta
 	if h.deletedSince(&x.primary, x.began) {
 		return errNotKept
 	}
+	if there, _, ok := h.store.Peek(key); ok && there.times.began > x.called {
+		return errNotKept // of two who asked by themselves the other came after this one, and was faster
+	}
 	return h.store.SetWith(ctx, key, p, meta)
 }
 
@@ -202,6 +202,7 @@ func (h *Cache) keepVariant(ctx context.Context, rec *recorder, p *Response, met
 	if x.marker != nil {
 		note.names = union(rec.names, x.marker.names)
 	}
+	note.times.began = x.began
 	key := h.variant(x.primary.own(), note, x.r.Header)
 	if err := h.set(ctx, x, key, p, meta); err != nil {
 		rec.t.settle(loaded{err: errNotKept})
