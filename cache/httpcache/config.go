@@ -80,10 +80,11 @@ type Config struct {
 	// for the answer to somebody else. Default 1 min.
 	HitForMiss time.Duration
 	// Wait is how long at most one request waits for the answer to another that asks
-	// the same. Then it asks by itself. Default 10 s.
+	// the same, in this process or, if Shared.LeaseWait is 0, in another. Then it asks
+	// by itself. Default 10 s.
 	Wait time.Duration
-	// LoadTimeout is how long a request in the background may take, and how long other
-	// processes wait for an answer that one of them asks for. Default 30 s.
+	// LoadTimeout is how long a request in the background may take, and for how long
+	// one process alone may ask for all. Default 30 s.
 	LoadTimeout time.Duration
 	// MaxRefreshes is how many requests may be under way in the background. Default 32.
 	MaxRefreshes int

@@ -58,6 +58,9 @@ func New(cfg Config) (*Cache, error) {
 	shared, clock := cfg.Shared, coarse.New()
 	if shared.L2 != nil {
 		shared.Codec = codec{clock}
+		if shared.LeaseWait == 0 {
+			shared.LeaseWait = min(cfg.Wait, 30*24*time.Hour) // package cache has no longer ones
+		}
 		if shared.LocalTTL == 0 && shared.Bus == nil {
 			shared.LocalTTL = 10 * time.Second
 		}
@@ -72,8 +75,8 @@ func New(cfg Config) (*Cache, error) {
 		return nil, fmt.Errorf("seawall/httpcache: %w", err)
 	}
 	h := &Cache{
-		cfg: cfg, ignore: cfg.IgnoreQuery, keyLengths: lengthsOf(cfg.KeyHeaders), keyFirsts: firstsOf(cfg.KeyHeaders), clock: clock, store: store, seed: maphash.MakeSeed(),
-		refreshes: make(chan struct{}, cfg.MaxRefreshes),
+		cfg: cfg, ignore: cfg.IgnoreQuery, keyLengths: lengthsOf(cfg.KeyHeaders), keyFirsts: firstsOf(cfg.KeyHeaders),
+		clock: clock, store: store, seed: maphash.MakeSeed(), refreshes: make(chan struct{}, cfg.MaxRefreshes),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.prepareHand()

@@ -28,13 +28,7 @@ type Key struct {
 func (h *Cache) keyOf(r *http.Request) Key { return h.keyFor(r, saidAny) }
 
 func (h *Cache) keyFor(r *http.Request, said said) Key {
-	k := Key{Method: http.MethodGet, Scheme: "http", Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery}
-	switch {
-	case h.cfg.Scheme != nil:
-		k.Scheme = h.cfg.Scheme(r)
-	case r.TLS != nil:
-		k.Scheme = "https"
-	}
+	k := Key{Method: http.MethodGet, Scheme: h.schemeOf(r), Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery}
 	k.Host = canonicalHost(k.Host, k.Scheme)
 	if k.Path == "" {
 		k.Path = "/"
@@ -53,6 +47,16 @@ func (h *Cache) keyFor(r *http.Request, said said) Key {
 		}
 	}
 	return k
+}
+
+func (h *Cache) schemeOf(r *http.Request) string {
+	switch {
+	case h.cfg.Scheme != nil:
+		return h.cfg.Scheme(r)
+	case r.TLS != nil:
+		return "https"
+	}
+	return "http"
 }
 
 // canonicalHost is in lower case and without the port that the scheme has anyway.
@@ -75,8 +79,9 @@ func canonicalHost(host, scheme string) string {
 // is not in the key: handlers see its scheme and host in r.URL, and may make links of
 // them.
 func (h *Cache) ofKey(r *http.Request) bool {
-	u, k := r.URL, h.keyFor(r, 0)
-	return u.User == nil && u.Opaque == "" && (u.Scheme == "" || u.Scheme == k.Scheme) && (u.Host == "" || canonicalHost(u.Host, k.Scheme) == k.Host)
+	u, scheme := r.URL, h.schemeOf(r)
+	return u.User == nil && u.Opaque == "" && (u.Scheme == "" || u.Scheme == scheme) &&
+		(u.Host == "" || u.Host == r.Host || canonicalHost(u.Host, scheme) == canonicalHost(r.Host, scheme))
 }
 
 // own copies a key whose parts belong to a request.
