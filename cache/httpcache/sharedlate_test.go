@@ -251,9 +251,9 @@ func TestSharedRenewal(t *testing.T) {
 }
 
 // TestSharedSlow: the others wait for the process that asks as long as LeaseWait has
-// it, and then ask as well.
+// it, which is Wait if nothing is said, and then ask as well.
 func TestSharedSlow(t *testing.T) {
-	for wait, calls := range map[time.Duration]int64{0: 4, 8 * time.Second: 1} {
+	for wait, calls := range map[time.Duration]int64{2 * time.Second: 4, 8 * time.Second: 1, 0: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			d, s := newDepot(), newEdition("Cache-Control", "max-age=60")
 			s.takes.Store(int64(5 * time.Second))
