@@ -21,8 +21,8 @@ type Config struct {
 	Name string
 
 	// MaxBytes bounds what is kept in memory: bodies, fields, keys and all that is
-	// needed to keep them. At least 2 MiB. A response larger than a sixteenth of it
-	// is not kept. Default 64 MiB.
+	// needed to keep them. At least 2 MiB. A response larger than a sixteenth of what
+	// is left when the engine has its own is not kept. Default 64 MiB.
 	MaxBytes int64
 	// L1 is an engine of your own choice in place of that. It is closed with the Cache.
 	L1 cache.L1[Key, *Response]
@@ -36,8 +36,9 @@ type Config struct {
 	// each 8 KiB of MaxBytes, at most 100 000; with L1 100 000.
 	MaxTags int
 
-	// MaxBody is the longest body that is kept, in bytes. A longer one passes
-	// through as it is written. Default 1 MiB.
+	// MaxBody is the longest body that is kept, in bytes: at most a 24th of MaxBytes,
+	// so that it has room there with its fields. A longer one passes through as it is
+	// written. Default 1 MiB, or that 24th if it is less.
 	MaxBody int64
 	// MaxVariants is how many variants of one URL are kept; the oldest one goes that
 	// nobody has asked for again.
@@ -208,8 +209,11 @@ func (c Config) resolve() (Config, error) {
 		duration("MinReload", &c.MinReload, time.Second, true), duration("HitForMiss", &c.HitForMiss, time.Minute, false),
 		duration("Wait", &c.Wait, 10*time.Second, false), duration("LoadTimeout", &c.LoadTimeout, 30*time.Second, false),
 		count("MaxVariants", &c.MaxVariants, 32, 1024, false), count("MaxRefreshes", &c.MaxRefreshes, 32, 1<<20, false),
-		count("PurgeDepth", &c.PurgeDepth, 4, mostPrefix, true), count("MaxBody", &c.MaxBody, 1<<20, 1<<30, false),
+		count("PurgeDepth", &c.PurgeDepth, 4, mostPrefix, true), count("MaxBody", &c.MaxBody, c.mostBody(1<<20), 1<<30, false),
 	)
+	if most := c.mostBody(c.MaxBody); err == nil && most < c.MaxBody {
+		err = fmt.Errorf("seawall/httpcache: MaxBody must be at most a 24th of MaxBytes, %d (got %d with %d)", most, c.MaxBody, c.MaxBytes)
+	}
 	return c, err
 }
 
@@ -220,6 +224,15 @@ func (c *Config) tags() int {
 		return c.MaxTags
 	}
 	return int(min(max(c.MaxBytes>>13, 0), 100_000)) + c.PurgeDepth*prefixNames + 1024
+}
+
+// mostBody is n, or what MaxBytes has room for. The engine keeps up to a sixteenth of
+// what it does not need itself, which is a third in a small one.
+func (c Config) mostBody(n int64) int64 {
+	if c.L1 != nil || c.MaxBytes < 24 { // which is an error anyway
+		return n
+	}
+	return min(n, c.MaxBytes/24)
 }
 
 // names makes field names canonical.

@@ -32,6 +32,8 @@ func TestConfigErrors(t *testing.T) {
 		{Config{MaxTags: -1}, "MaxTags must be positive (got -1)"},
 		{Config{MaxBody: -1}, "MaxBody must be from 1 to 1073741824 (got -1)"},
 		{Config{MaxBody: 1<<30 + 1}, "MaxBody must be from 1 to 1073741824 (got 1073741825)"},
+		{Config{MaxBytes: 24 << 20, MaxBody: 1<<20 + 1}, "MaxBody must be at most a 24th of MaxBytes, 1048576 (got 1048577 with 25165824)"},
+		{Config{MaxBody: 1 << 30}, "MaxBody must be at most a 24th of MaxBytes, 2796202 (got 1073741824 with 67108864)"},
 		{Config{MaxVariants: -1}, "MaxVariants must be from 1 to 1024 (got -1)"},
 		{Config{MaxVariants: 1025}, "MaxVariants must be from 1 to 1024 (got 1025)"},
 		{Config{MaxRefreshes: -2}, "MaxRefreshes must be from 1 to 1048576 (got -2)"},
