@@ -22,7 +22,9 @@ type Config struct {
 
 	// MaxBytes bounds what is kept in memory: bodies, fields, keys and all that is
 	// needed to keep them. At least 2 MiB. A response larger than a sixteenth of what
-	// is left when the engine has its own is not kept. Default 64 MiB.
+	// is left when the engine has its own is not kept. Answers under way take up to half
+	// of it besides (32 MiB with L1); what there is no room for then passes through.
+	// Default 64 MiB.
 	MaxBytes int64
 	// L1 is an engine of your own choice in place of that. It is closed with the Cache.
 	L1 cache.L1[Key, *Response]

@@ -37,9 +37,12 @@ type Cache struct {
 	hashes    [normalPlaces]atomic.Pointer[hash]
 	keyed     [keyedBits / 64]atomic.Uint64
 	stats     counters
-	calm      atomic.Bool // an operator's: nothing is renewed that may still be shown
-	passAll   atomic.Bool // an operator's: as if this cache was not there
-	hand      hand.Hand
+	recording atomic.Int64 // bytes in answers under way
+	// recordMost bounds it.
+	recordMost int64
+	calm       atomic.Bool // an operator's: nothing is renewed that may still be shown
+	passAll    atomic.Bool // an operator's: as if this cache was not there
+	hand       hand.Hand
 
 	ctx    context.Context //nolint:containedctx // the Cache's own life, which Close ends
 	cancel context.CancelFunc
@@ -85,6 +88,10 @@ func New(cfg Config) (*Cache, error) {
 	}
 	for _, status := range cfg.Statuses {
 		h.statuses[status] = true
+	}
+	h.recordMost = recordMost
+	if cfg.L1 == nil {
+		h.recordMost = cfg.MaxBytes / 2
 	}
 	return h, nil
 }

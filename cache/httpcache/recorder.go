@@ -1,11 +1,9 @@
 package httpcache
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -44,7 +42,9 @@ type recorder struct {
 	names    []string  // of Vary
 	declared int64     // Content-Length, or -1
 	buf      []byte
-	broken   bool // the handler was told that the client is gone
+	held     int64       // bytes for buf that are counted in h.recording
+	fixed    http.Header // what it was when it was decided; nil if it has gone out
+	broken   bool        // the handler was told that the client is gone
 	reason   seawall.Reason
 	unfit    bool // the answer would be kept for nobody, whoever asked
 	// withdraws is what is to be noted in place of what is stored.
@@ -86,6 +86,7 @@ func (h *Cache) record(w http.ResponseWriter, x *exchange, what verdict) *record
 
 // run asks the handler.
 func (rec *recorder) run(ctx context.Context) {
+	defer rec.release()
 	r := rec.request(ctx)
 	rec.serve(r)
 	if rec.finish(r) { // a 304 about something that is not stored
@@ -172,7 +173,7 @@ func (rec *recorder) decide(status int, said bool) {
 		rec.pass(errNotKept, said)
 		return
 	case rec.validating && status == http.StatusNotModified:
-		rec.mode = unchanged
+		rec.mode, rec.fixed = unchanged, maps.Clone(header)
 		return
 	case rec.old != nil && h.failure(status, header) && h.standsIn(rec.old, now) && !h.forgotten(rec.x):
 		rec.mode = dropping
@@ -202,7 +203,7 @@ func (rec *recorder) decide(status int, said bool) {
 	rec.draft.fields, rec.draft.gone = h.kept(header, rec.before, &d)
 	rec.names = rec.varyNames(header)
 	rec.keepInside(header)
-	rec.mode = holding
+	rec.mode, rec.fixed = holding, maps.Clone(header)
 	if t.fresh(now) > 0 {
 		h.open(rec.f, true, rec.names, varyPart(rec.names, rec.x.r.Header))
 		return
@@ -321,18 +322,15 @@ func (rec *recorder) Write(b []byte) (int, error) {
 		return 0, http.ErrBodyNotAllowed
 	}
 	if n := int64(len(rec.buf) + len(b)); n > rec.h.cfg.MaxBody || rec.declared >= 0 && n > rec.declared {
-		if err := rec.giveUp(); err != nil {
-			return 0, err
-		}
-		return rec.toClient(b)
+		return rec.passOn(b, true)
 	}
 	if rec.mode == holding && len(rec.buf)+len(b) > holdMost && (rec.f == nil || !rec.f.others()) {
 		if err := rec.tee(); err != nil {
 			return 0, err
 		}
 	}
-	if rec.buf == nil && rec.declared > 0 {
-		rec.buf = make([]byte, 0, rec.declared)
+	if !rec.room(len(b)) {
+		return rec.passOn(b, false)
 	}
 	rec.buf = append(rec.buf, b...)
 	if rec.mode == teeing {
@@ -385,66 +383,6 @@ func (rec *recorder) FlushError() error {
 	return http.NewResponseController(rec.w).Flush()
 }
 
-// watch sees to it that who waits for this answer does not wait for its client. What
-// is held back needs no watching: the handler does not notice its client then.
-func (rec *recorder) watch() {
-	switch {
-	case rec.f == nil:
-	case rec.stall == nil:
-		rec.stall = time.AfterFunc(stallMost, func() { rec.h.strand(rec.f) })
-	default:
-		rec.stall.Reset(stallMost)
-	}
-}
-
-func (rec *recorder) unwatch() {
-	if rec.stall != nil {
-		rec.stall.Stop()
-	}
-}
-
-// HijackConn hands the connection over: what follows is nobody else's.
-func (rec *recorder) HijackConn() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(rec.w).Hijack()
-	if err == nil {
-		if rec.unsafe && rec.mode == undecided { // nobody here will see what comes of it
-			rec.h.invalidate(rec.x, http.StatusOK, rec.w.Header())
-		}
-		rec.mode, rec.sent = passing, true
-		rec.h.open(rec.f, false, nil, "")
-		rec.t.settle(loaded{err: errNotKept})
-	}
-	return conn, rw, err
-}
-
-// tee sends what has been held back, and goes on keeping what follows.
-func (rec *recorder) tee() error {
-	rec.mode = teeing
-	rec.complete(false)
-	rec.watch()
-	defer rec.unwatch()
-	rec.send(shown{fwd: rec.fwd, status: rec.status, stored: true}, true)
-	_, err := rec.toClient(rec.buf)
-	return err
-}
-
-// giveUp sends what has been held back, and keeps nothing.
-func (rec *recorder) giveUp() error {
-	held := rec.mode == holding
-	rec.mode = passing
-	rec.h.stats.tooLong.Add(1)
-	rec.h.note(rec, rec.h.marker(rec, rec.status))
-	rec.h.scatter(rec.f)
-	buf := rec.buf
-	rec.buf, rec.draft = nil, nil
-	if !held {
-		return nil
-	}
-	rec.send(shown{fwd: rec.fwd, status: rec.status}, true)
-	_, err := rec.toClient(buf)
-	return err
-}
-
 // complete fills in what net/http would, so that all get the same.
 func (rec *recorder) complete(whole bool) {
 	header := rec.w.Header()
@@ -480,6 +418,7 @@ func (rec *recorder) finish(r *http.Request) (askAgain bool) {
 	case holding, teeing:
 		rec.end(r)
 	case unchanged:
+		rec.asDecided()
 		return !rec.updated()
 	case dropping:
 		rec.restore()
@@ -506,6 +445,7 @@ func (rec *recorder) finish(r *http.Request) (askAgain bool) {
 // end is for what has been kept along.
 func (rec *recorder) end(r *http.Request) {
 	h := rec.h
+	rec.asDecided()
 	complete := (rec.declared < 0 || rec.declared == int64(len(rec.buf))) && r.Context().Err() == nil && !rec.broken && !trailers(rec.w.Header())
 	if !complete && h.on(ruleComplete) || rec.f.overtaken(h, rec.x) {
 		rec.t.settle(loaded{err: errNotKept})
@@ -526,6 +466,9 @@ func (rec *recorder) end(r *http.Request) {
 	kept := h.keep(rec, p)
 	how := shown{fwd: rec.fwd, status: rec.status, stored: kept}
 	h.land(rec.f, p, how)
+	if kept { // and counted there: a client that reads slowly takes nothing more
+		rec.release()
+	}
 	if rec.x.behind != nil && kept {
 		h.retry(rec.x.behind)
 	}
@@ -546,33 +489,4 @@ func (rec *recorder) end(r *http.Request) {
 	if len(rec.buf) > 0 {
 		rec.w.Write(rec.buf)
 	}
-}
-
-// restore takes back what the handler has done to the header.
-func (rec *recorder) restore() {
-	header := rec.w.Header()
-	clear(header)
-	maps.Copy(header, rec.before)
-}
-
-func trailers(header http.Header) bool {
-	if header["Trailer"] != nil {
-		return true
-	}
-	for name := range header {
-		if len(name) > len(http.TrailerPrefix) && name[:len(http.TrailerPrefix)] == http.TrailerPrefix {
-			return true
-		}
-	}
-	return false
-}
-
-func declaredLength(header http.Header) int64 {
-	if header["Content-Length"] == nil {
-		return -1
-	}
-	if n, err := strconv.ParseInt(first(header["Content-Length"]), 10, 63); err == nil && n >= 0 {
-		return n
-	}
-	return -1
 }

@@ -17,7 +17,7 @@ import (
 type counters struct {
 	hits                               tally.Tally
 	misses, stale, collapsed, degraded atomic.Uint64
-	bypassed, stored, tooLong          atomic.Uint64
+	bypassed, stored, tooLong, noRoom  atomic.Uint64
 	variantsOut, waitedLong, left      atomic.Uint64
 	stalled, refused, failed           atomic.Uint64
 	refreshes, putOff, panics          atomic.Uint64
@@ -40,6 +40,8 @@ type Stats struct {
 	// Stored answers; TooLong ones were longer than MaxBody or than they said.
 	Stored  uint64 `json:"stored"`
 	TooLong uint64 `json:"too_long"`
+	// NoRoom were not kept because there was too much in others under way.
+	NoRoom uint64 `json:"no_room"`
 	// VariantsOut went because a URL had more than MaxVariants.
 	VariantsOut uint64 `json:"variants_out"`
 	// WaitedLong waited for somebody else's answer longer than Wait; Left went away
@@ -64,6 +66,8 @@ type Stats struct {
 	Invalidated uint64 `json:"invalidated"`
 	// Refreshing is how many requests are under way in the background.
 	Refreshing int `json:"refreshing"`
+	// Recording is how many bytes there are of answers under way that may be kept.
+	Recording int64 `json:"recording"`
 	// Store is what is below.
 	Store cache.Stats `json:"store"`
 }
@@ -73,11 +77,12 @@ func (h *Cache) Stats() Stats {
 	s := &h.stats
 	return Stats{
 		Hits: s.hits.Total(), Stale: s.stale.Load(), Misses: s.misses.Load(), Collapsed: s.collapsed.Load(), Degraded: s.degraded.Load(),
-		Bypassed: s.bypassed.Load(), Stored: s.stored.Load(), TooLong: s.tooLong.Load(), VariantsOut: s.variantsOut.Load(),
+		Bypassed: s.bypassed.Load(), Stored: s.stored.Load(), TooLong: s.tooLong.Load(), NoRoom: s.noRoom.Load(), VariantsOut: s.variantsOut.Load(),
 		WaitedLong: s.waitedLong.Load(), Left: s.left.Load(), Stalled: s.stalled.Load(),
 		Refused: s.refused.Load(), Failed: s.failed.Load(),
 		Refreshes: s.refreshes.Load(), PutOff: s.putOff.Load(), Panics: s.panics.Load(),
-		Purges: s.purges.Load(), Invalidated: s.invalidated.Load(), Refreshing: len(h.refreshes), Store: h.store.Stats(),
+		Purges: s.purges.Load(), Invalidated: s.invalidated.Load(), Refreshing: len(h.refreshes), Recording: h.recording.Load(),
+		Store: h.store.Stats(),
 	}
 }
 
@@ -99,12 +104,13 @@ func (h *Cache) Snapshot() seawall.Snapshot {
 			counter("requests_total", st.Hits, result("hit")), counter("requests_total", st.Misses, result("miss")),
 			counter("requests_total", st.Stale, result("stale")), counter("requests_total", st.Bypassed, result("bypassed")),
 			counter("collapsed_total", st.Collapsed), counter("degraded_total", st.Degraded),
-			counter("stored_total", st.Stored), counter("too_long_total", st.TooLong), counter("variants_out_total", st.VariantsOut),
+			counter("stored_total", st.Stored), counter("too_long_total", st.TooLong), counter("no_room_total", st.NoRoom),
+			counter("variants_out_total", st.VariantsOut),
 			counter("waited_long_total", st.WaitedLong), counter("stalled_total", st.Stalled), counter("refused_total", st.Refused),
 			counter("refreshes_failed_total", st.Failed), counter("left_total", st.Left),
 			counter("refreshes_total", st.Refreshes), counter("refreshes_put_off_total", st.PutOff), counter("panics_total", st.Panics),
 			counter("purges_total", st.Purges), counter("invalidated_total", st.Invalidated),
-			gauge("refreshing", st.Refreshing), gauge("entries", st.Store.Entries),
+			gauge("refreshing", st.Refreshing), gauge("recording_bytes", int(st.Recording)), gauge("entries", st.Store.Entries),
 		},
 	}
 	switch {
