@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestRoom: what is said to be stored is there. The longest body of which that is
+// TestBodyHasRoom: what is said to be stored is there. The longest body of which that is
 // said has room in the memory, with fields of the usual length.
-func TestRoom(t *testing.T) {
+func TestBodyHasRoom(t *testing.T) {
 	for _, maxBytes := range []int64{2 << 20, 4 << 20, 8 << 20, 16 << 20, 24 << 20, 64 << 20} {
 		for name, c := range map[string]struct {
 			more int64 // than MaxBody
