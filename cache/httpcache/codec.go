@@ -32,7 +32,7 @@ const (
 )
 
 func (c codec) Append(b []byte, p *Response) ([]byte, error) {
-	age, at := p.times.current(c.clock.Exact()), time.Now()
+	age, at := min(p.times.current(c.clock.Exact()), mostTime), time.Now()
 	b = append(b, codecVersion, byte(p.kind))
 	b = binary.AppendUvarint(b, uint64(p.status))
 	b = binary.AppendVarint(b, p.times.lifetime.Microseconds())

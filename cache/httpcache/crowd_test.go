@@ -27,7 +27,7 @@ func inBubble(t *testing.T, cfg Config, run func(t *testing.T, h *Cache)) {
 // many is how many clients come at once.
 func many() int {
 	if raceEnabled {
-		return 4000
+		return 2000
 	}
 	return 10_000
 }

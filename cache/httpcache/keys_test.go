@@ -84,8 +84,11 @@ func TestKeysApart(t *testing.T) {
 
 func keysApart(t *testing.T) {
 	n := 100_000
-	if long() {
+	switch {
+	case long():
 		n = 10_000_000
+	case raceEnabled:
+		n = 10_000
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -318,8 +318,11 @@ func exchangeOf(front http.Handler, r *http.Request) (answer *http.Response, see
 // all comes out of the cache. (SEAWALL_LONG: a million exchanges.)
 func TestPrivacy(t *testing.T) {
 	n := 20_000
-	if long() {
+	switch {
+	case long():
 		n = 1_000_000
+	case raceEnabled:
+		n = 4000
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -344,6 +347,9 @@ func TestPrivacy(t *testing.T) {
 
 // TestPrivacyBites: without a rule that keeps something private, that is seen.
 func TestPrivacyBites(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it is about rules, and runs without the detector")
+	}
 	seed := rand.Uint64()
 	for name, r := range map[string]rule{
 		"NoStore": ruleNoStore, "Private": rulePrivate, "Authorization": ruleAuthorization, "SetCookie": ruleSetCookie, "Status": ruleStatus,
