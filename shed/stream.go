@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/seawall-go/seawall/internal/respwriter"
 )
 
 const eventStream = "text/event-stream"
@@ -86,8 +88,8 @@ func (s *stream) ReadFrom(src io.Reader) (int64, error) {
 }
 
 // Below are the forms of a stream: a handler must find by type assertion what
-// the writer below can do, and nothing else. All are one pointer wide, so that
-// making an http.ResponseWriter of them costs nothing.
+// the writers below can do, and nothing else. All are one pointer wide, so that
+// making an http.ResponseWriter of them costs nothing (respwriter.Over allocates).
 type (
 	flushing      struct{ *stream }
 	hijacking     struct{ *stream }
@@ -101,8 +103,7 @@ type (
 func (s *stream) over(w http.ResponseWriter, p *Permit, r *http.Request) http.ResponseWriter {
 	s.ResponseWriter, s.permit = w, p
 	s.tunnel, s.http1 = r.Method == http.MethodConnect, r.ProtoMajor == 1
-	_, flushes := w.(http.Flusher)
-	_, hijacks := w.(http.Hijacker)
+	flushes, hijacks := respwriter.Can(w)
 	_, pushes := w.(http.Pusher)
 	//lint:ignore SA1019 frameworks that are not so young ask for it, and panic without
 	_, closes := w.(http.CloseNotifier) //nolint:staticcheck // as said
@@ -132,7 +133,7 @@ func (s flushing) FlushError() error {
 }
 
 func (s *stream) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := s.ResponseWriter.(http.Hijacker).Hijack() //nolint:forcetypeassert // over has looked
+	conn, rw, err := http.NewResponseController(s.ResponseWriter).Hijack()
 	if err == nil {
 		s.permit.Detach()
 	}

@@ -53,7 +53,7 @@ type (
 // allocates once.
 func Over(w Writer) http.ResponseWriter {
 	below := w.Unwrap()
-	flushes, hijacks := can(below)
+	flushes, hijacks := Can(below)
 	_, pushes := below.(http.Pusher)
 	_, closes := below.(http.CloseNotifier) //nolint:staticcheck // frameworks that are not so young ask for it, and panic without
 	f := flushing{w, w}
@@ -75,8 +75,8 @@ func Over(w Writer) http.ResponseWriter {
 	}
 }
 
-// can says what the writers below can do, as http.ResponseController sees it.
-func can(w http.ResponseWriter) (flush, hijack bool) {
+// Can says what a writer and those below it can do, as http.ResponseController sees it.
+func Can(w http.ResponseWriter) (flush, hijack bool) {
 	for {
 		switch w.(type) {
 		case http.Flusher, interface{ FlushError() error }:
